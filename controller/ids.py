@@ -1,0 +1,47 @@
+"""Identifiers: ours, fixed length, chosen before the request that uses them is sent.
+
+Asterisk treats one client-chosen channel id that is a prefix of another as a collision, so every kind has one
+fixed length. A call's id is a pure function of the caller's channel (its Asterisk id and creation time):
+an event that Asterisk delivers twice, or to a restarted controller, names the same call again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import NewType
+from uuid import UUID
+
+CallId = NewType("CallId", str)
+"""A UUID (version 8) in its 36-character text form; sorts by the time the call began."""
+LegId = NewType("LegId", str)
+"""The id of a leg; equal to the Asterisk channel id of a leg that we created (32 hex characters)."""
+ChannelId = NewType("ChannelId", str)
+"""Asterisk's id of a channel."""
+BridgeId = NewType("BridgeId", str)
+PlaybackId = NewType("PlaybackId", str)
+
+_MS_BITS = 48
+
+
+def call_id_for(channel_id: str, created_at: datetime) -> CallId:
+    """Return the id of the call that the caller's channel `channel_id`, created at `created_at`, belongs to.
+
+    RFC 9562 version 8: 48 bits of Unix milliseconds, then 74 bits of a SHA-256 over channel id and time.
+    """
+    digest = hashlib.sha256(f"{channel_id}\x00{created_at.isoformat()}".encode()).digest()
+    millis = int(created_at.timestamp() * 1000) & ((1 << _MS_BITS) - 1)
+    tail = int.from_bytes(digest[:10], "big")
+    value = (millis << 80) | tail
+    value = (value & ~(0xF << 76)) | (0x8 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return CallId(str(UUID(int=value)))
+
+
+def derived_id(call_id: CallId, kind: str, number: int) -> str:
+    """Return the 32-character id of the `number`-th thing of a `kind` (leg, bridge, playback) in a call.
+
+    Deterministic on purpose: a command that is performed again after a crash names the same channel, and
+    Asterisk itself refuses to create it twice.
+    """
+    return hashlib.sha256(f"{call_id}\x00{kind}\x00{number}".encode()).hexdigest()[:32]
