@@ -25,7 +25,9 @@ class DigitRules(msgspec.Struct, frozen=True):
     The entry is complete when `max` digits are in, when `end` is pressed (not part of the digits) with at
     least `min` in, or at once when the digits equal a member of `choices` that no other member begins with.
     `first_digit_s` runs from the end of the prompt to the first digit, `inter_digit_s` between digits,
-    `total_s` from the end of the prompt over the whole entry.
+    `total_s` from the end of the prompt, or from a digit typed ahead, over the whole entry. `end` after too few
+    digits ends the entry too (TERMINATED: the interpreter finds it too short); a leading `end` is dropped when
+    `min` is above 0. `controller.flow.digits` is these rules as code.
     """
 
     min: int = 1
