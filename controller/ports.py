@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from controller.cdr.entries import Entry, StateSaved
-from controller.flow.commands import Command, Event, Lookup, LookedUp, LookupFailed, MediaId
+from controller.flow.commands import Command, Event, LookedUp, Lookup, LookupFailed, MediaId
 from controller.ids import CallId
 
 

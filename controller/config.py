@@ -1,0 +1,227 @@
+"""The one configuration: defaults, then `rappel.toml`, then the environment; later wins.
+
+Every setting `[section] key` of the file can be given as `RAPPEL_<SECTION>_<KEY>`; a secret also as
+`RAPPEL_<SECTION>_<KEY>_FILE`, the path of a file that holds it. `DATABASE_URL` and `RAPPEL_ARI_URL` are the two
+short names that make the embedded Postgres and the embedded Asterisk stand aside. Reference: `docs/sysadmins.md`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+
+from controller.errors import ConfigError
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Base of all sections: a key nobody knows is an error."""
+
+
+def _default_dir(variable: str, fallback: str) -> str:
+    base = os.environ.get(variable) or str(Path.home() / fallback)
+    return str(Path(base) / "rappel")
+
+
+class Node(Section):
+    """This installation on this machine."""
+
+    name: str = msgspec.field(default_factory=socket.gethostname)
+    """Names the node in records; calls of a node are taken up again by a controller of the same name."""
+    state_dir: str = msgspec.field(default_factory=lambda: _default_dir("XDG_STATE_HOME", ".local/state"))
+    """Journal, secrets, rendered Asterisk configuration, embedded database, logs."""
+    cache_dir: str = msgspec.field(default_factory=lambda: _default_dir("XDG_CACHE_HOME", ".cache"))
+    """Downloaded Asterisk, prepared audio: may be deleted at any time."""
+    embedded: bool = True
+    """Run Asterisk and Postgres ourselves where no address of one is given."""
+    supervise: bool = True
+    """Restart a controller that dies (embedded stack only)."""
+
+
+class CentreSection(Section):
+    """Where the operators' files are."""
+
+    folder: str = "ivr_flows"
+    watch: bool = True
+    """Reload when a file changes; SIGHUP always does."""
+
+
+class Asterisk(Section):
+    """How to reach Asterisk."""
+
+    app: str = "rappel"
+    ari_url: str = ""
+    """`http://host:port` of Asterisk's HTTP server; empty: the embedded one."""
+    ari_user: str = "rappel"
+    ari_password: str = ""
+    ami_host: str = ""
+    ami_port: int = 5038
+    ami_user: str = "rappel"
+    ami_password: str = ""
+    socket_user: str = "asterisk"
+    """What Asterisk logs in with when it dials our WebSocket."""
+    socket_password: str = ""
+
+
+class Sip(Section):
+    """The embedded Asterisk's network side."""
+
+    bind: str = "127.0.0.1"
+    port: int = 5060
+    external_address: str = ""
+    rtp_from: int = 10000
+    rtp_to: int = 10999
+    http_port: int = 8088
+    trunk_peers: list[str] = []
+    """Addresses (CIDR) whose calls are taken as coming from the trunk; loopback is always one in `make run`."""
+
+
+class Web(Section):
+    """The controller's own listeners."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    """Pages, `/healthz`, `/readyz`, `/metrics`."""
+    socket_host: str = "127.0.0.1"
+    socket_port: int = 8089
+    """Where Asterisk's outbound WebSocket arrives; never public."""
+    agi_host: str = "127.0.0.1"
+    agi_port: int = 4573
+
+
+class Postgres(Section):
+    """The database of records."""
+
+    url: str = ""
+    """`postgresql://…`; empty: the embedded one."""
+    pool_size: int = 4
+    journal_max_mib: int = 1024
+    """How much of the record may wait on disk while Postgres is away."""
+
+
+class Log(Section):
+    """What is written where."""
+
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Calls(Section):
+    """Limits of this controller."""
+
+    max_calls: int = 800
+    """More calls at once hear the overload message and are hung up with cause 42 (congestion)."""
+    shutdown_s: float = 5.0
+
+
+class Config(Section):
+    """All of it."""
+
+    node: Node = msgspec.field(default_factory=Node)
+    centre: CentreSection = msgspec.field(default_factory=CentreSection)
+    asterisk: Asterisk = msgspec.field(default_factory=Asterisk)
+    sip: Sip = msgspec.field(default_factory=Sip)
+    web: Web = msgspec.field(default_factory=Web)
+    postgres: Postgres = msgspec.field(default_factory=Postgres)
+    log: Log = msgspec.field(default_factory=Log)
+    calls: Calls = msgspec.field(default_factory=Calls)
+
+
+_SHORT_NAMES = {"DATABASE_URL": ("postgres", "url"), "RAPPEL_ARI_URL": ("asterisk", "ari_url")}
+_SECRETS = {
+    ("asterisk", "ari_password"),
+    ("asterisk", "ami_password"),
+    ("asterisk", "socket_password"),
+    ("postgres", "url"),
+}
+_OTHER_VARIABLES = {"RAPPEL_CONFIG", "RAPPEL_DEBIAN_MIRROR"}
+
+
+def load_config(path: str | None = None, environ: Mapping[str, str] | None = None) -> Config:
+    """Return the configuration of file `path` (default: `RAPPEL_CONFIG`, else `rappel.toml` if there is one).
+
+    Raises `ConfigError` naming the file or the variable, what is wrong and what to write instead.
+    """
+    environ = os.environ if environ is None else environ
+    raw = _read_file(path or environ.get("RAPPEL_CONFIG"))
+    _merge_environment(raw, environ)
+    try:
+        config = msgspec.convert(raw, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"configuration: {error}. See docs/sysadmins.md for every setting.") from error
+    _check(config)
+    return config
+
+
+def _read_file(path: str | None) -> dict[str, Any]:
+    if path is None:
+        if not Path("rappel.toml").is_file():
+            return {}
+        path = "rappel.toml"
+    try:
+        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Give the right path with --config.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}.") from error
+    sections = get_type_hints(Config)
+    for section, values in raw.items():
+        if section not in sections:
+            raise ConfigError(f"{path}: unknown section [{section}].{_did_you_mean(section, sections)}")
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: {section} is a section; write [{section}] and its settings below it.")
+        keys = get_type_hints(sections[section])
+        for key in values:
+            if key not in keys:
+                raise ConfigError(f"{path}: [{section}] has no setting {key}.{_did_you_mean(key, keys)}")
+    return raw
+
+
+def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
+    known = dict(_SHORT_NAMES)
+    for section, kind in get_type_hints(Config).items():
+        for key in get_type_hints(kind):
+            known.setdefault(f"RAPPEL_{section}_{key}".upper(), (section, key))
+    files = {f"{name}_FILE": place for name, place in known.items() if place in _SECRETS}
+    for name, value in environ.items():
+        if name in known:
+            section, key = known[name]
+        elif name in files:
+            section, key = files[name]
+            try:
+                value = Path(value).read_text(encoding="utf-8").strip()  # noqa: PLW2901 - the file stands for it
+            except OSError as error:
+                raise ConfigError(f"{name}={value}: cannot be read ({error.strerror}).") from error
+        else:
+            if name.startswith("RAPPEL_") and name not in _OTHER_VARIABLES and not name.startswith("RAPPEL_TEST_"):
+                raise ConfigError(f"{name}: no such setting.{_did_you_mean(name, [*known, *files])}")
+            continue
+        raw.setdefault(section, {})[key] = value.split(",") if key == "trunk_peers" else value
+
+
+def _check(config: Config) -> None:
+    for name, url, schemes in (
+        ("DATABASE_URL", config.postgres.url, ("postgresql", "postgres")),
+        ("RAPPEL_ARI_URL", config.asterisk.ari_url, ("http", "https")),
+    ):
+        if url and urlsplit(url).scheme not in schemes:
+            raise ConfigError(f"{name} must begin with {schemes[0]}://.")
+    if not 1024 <= config.sip.rtp_from < config.sip.rtp_to <= 65535:  # noqa: PLR2004 - the range of user ports
+        raise ConfigError(
+            f"[sip] rtp_from {config.sip.rtp_from} and rtp_to {config.sip.rtp_to}: "
+            "give a range within 1024-65535, two ports for each call at once."
+        )
+    if config.calls.max_calls < 1:
+        raise ConfigError("[calls] max_calls must be 1 or more.")
+
+
+def _did_you_mean(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f" Did you mean {near[0]}?" if near else f" Known: {', '.join(sorted(known))}."
