@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 from controller.cdr.entries import Entry, StateSaved
 from controller.flow.commands import Command, Event, LookedUp, Lookup, LookupFailed, MediaId
@@ -55,6 +57,33 @@ class StateStore(Protocol):
 
     async def forget(self, call_id: CallId) -> None:
         """Drop the state of a call that is no longer running."""
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """One entry that a record store refused for good: its `index` in the batch and why."""
+
+    index: int
+    reason: str
+
+
+class RecordStore(Protocol):
+    """The database behind the journal: may be away at any time, and says so with `StoreError`."""
+
+    async def write(self, entries: Sequence[Entry]) -> Sequence[Rejection]:
+        """Store `entries` in order, idempotently, and return those it refused for good.
+
+        Once it has returned, everything else is durable. `StoreError`: try the same batch again later;
+        none, some or all of it may have been stored.
+        """
+
+    async def live_states(self) -> Sequence[StateSaved]:
+        """Return the last stored state of every call, on any node, that has not ended."""
+
+    async def ended(self, call_ids: Collection[CallId]) -> Collection[CallId]:
+        """Return those of `call_ids` that are known to have ended."""
+
+    async def load_release(self, release: str) -> Mapping[str, str] | None:
+        """Return the sources (text by relative path) of the centre's version `release`; None if unknown."""
 
 
 class AudioLibrary(Protocol):

@@ -140,6 +140,21 @@ class StateSaved(msgspec.Struct, frozen=True, tag=True):
     state: bytes
 
 
+class StateDropped(msgspec.Struct, frozen=True, tag=True):
+    """The saved state of a call is not needed any more, although its end was not seen."""
+
+    call_id: CallId
+    at: datetime
+
+
+class ReleaseUsed(msgspec.Struct, frozen=True, tag=True):
+    """A version of the centre came into force. `sources`: text of each of its files by relative path."""
+
+    release: str
+    at: datetime
+    sources: dict[str, str]
+
+
 class AsteriskCdr(msgspec.Struct, frozen=True, tag=True):
     """One CDR as Asterisk itself wrote it (AMI `Cdr` event), kept to compare with ours."""
 
@@ -157,5 +172,7 @@ Entry = (
     | StepTaken
     | CallEnded
     | StateSaved
+    | StateDropped
+    | ReleaseUsed
     | AsteriskCdr
 )
