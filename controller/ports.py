@@ -94,3 +94,16 @@ class AudioLibrary(Protocol):
 
     def duration_s(self, media: MediaId) -> float:
         """Return how long it lasts; raise `KeyError` if unknown."""
+
+
+class LegObserver(Protocol):
+    """Told by a telephone about the legs it creates for a call; times are those of Asterisk's own events."""
+
+    def leg_started(self, channel_id: str, channel_name: str, number: str, at: datetime) -> None:
+        """A channel towards `number` exists (not yet answered)."""
+
+    def leg_answered(self, channel_id: str, at: datetime) -> None:
+        """The far end answered."""
+
+    def leg_ended(self, channel_id: str, cause: int, cause_text: str, at: datetime, *, by_callee: bool) -> None:
+        """The channel is gone; `by_callee` when its far end hung up or refused."""

@@ -1,0 +1,90 @@
+"""Drives one flow run over one telephone: command out, event in, the record written at every wait.
+
+This is the only loop between interpreter and media; ARI and FastAGI calls both pass through it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.cdr.entries import CallAnswered, Entry, LegAnswered, StateSaved, StepTaken
+from controller.flow.commands import Answer, Answered, Command, Event, Hangup, HungUp, Lookup
+from controller.flow.interpreter import FlowRun
+from controller.ids import CallId, LegId
+from controller.ports import Clock, LookupClient, Recorder, Telephone
+
+
+@dataclass(slots=True)
+class Drive:
+    """One call on its way through its flow.
+
+    `run` returns the last event seen: `HungUp` of the caller, or what `Hangup` reported. The order of the record
+    is the order of the call; the state is saved before every command, so that a successor repeats that command.
+    """
+
+    call_id: CallId
+    channel_id: str
+    driver: str
+    node: str
+    flow_run: FlowRun
+    telephone: Telephone
+    lookups: LookupClient
+    recorder: Recorder
+    clock: Clock
+    step_seq: int = 0
+
+    async def run(self, first: Command) -> Event:
+        """Perform `first` and everything the flow asks for after it, until the call is over."""
+        command: Command | None = first
+        event: Event = HungUp()
+        while command is not None:  # bounded by the run's own step and duration limits
+            self._record_wait()
+            event = await self._perform(command)
+            if isinstance(command, Hangup):
+                break
+            command = self.flow_run.feed(event, self.clock.now())
+        self.recorder.record(*self._steps())
+        return event
+
+    async def _perform(self, command: Command) -> Event:
+        if isinstance(command, Lookup):
+            return await self.lookups.fetch(command)
+        event = await self.telephone.perform(command)
+        if isinstance(command, Answer) and isinstance(event, Answered):
+            now = self.clock.now()
+            self.recorder.record(
+                CallAnswered(self.call_id, now), LegAnswered(self.call_id, LegId(self.channel_id), now)
+            )
+        return event
+
+    def _record_wait(self) -> None:
+        state = StateSaved(
+            call_id=self.call_id,
+            at=self.clock.now(),
+            channel_id=self.channel_id,
+            driver=self.driver,
+            release=self.flow_run.release.hash,
+            node=self.node,
+            state=self.flow_run.state(),
+        )
+        self.recorder.record(*self._steps(), state)
+
+    def _steps(self) -> list[Entry]:
+        entries: list[Entry] = []
+        for step in self.flow_run.take_steps():
+            self.step_seq += 1
+            entries.append(
+                StepTaken(
+                    call_id=self.call_id,
+                    seq=self.step_seq,
+                    flow=step.flow,
+                    step=step.step,
+                    type=step.type,
+                    entered_at=step.entered_at,
+                    left_at=step.left_at,
+                    exit=step.exit,
+                    digits=step.digits,
+                    detail=step.detail,
+                )
+            )
+        return entries

@@ -1,0 +1,37 @@
+"""What an adapter tells the supervisor about a caller's channel that has reached us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.ids import CallId, call_id_for
+from controller.ports import AudioLibrary, LegObserver, Telephone
+
+TelephoneFactory = Callable[[CallId, AudioLibrary, LegObserver], Telephone]
+"""Makes the telephone of one call; registers the channel's inbox before it returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """A caller's channel, seen for the first time or again after a restart.
+
+    `created_at` is Asterisk's creation time of the channel: with `channel_id` it determines the call's id.
+    `flow` names the flow to run instead of the one that the called number leads to (FastAGI's `agi://host/flow`).
+    """
+
+    driver: str
+    channel_id: str
+    channel_name: str
+    created_at: datetime
+    called_number: str
+    caller_number: str
+    caller_name: str
+    telephone: TelephoneFactory
+    flow: str | None = None
+
+    @property
+    def call_id(self) -> CallId:
+        """The id of the call this channel began."""
+        return call_id_for(self.channel_id, self.created_at)

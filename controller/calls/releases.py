@@ -1,0 +1,227 @@
+"""The versions of the centre: one in force, older ones for as long as a call runs on them.
+
+A change of the operators' files is compiled and its audio prepared as a whole, then swapped in; a change with
+findings leaves the version in force as it is. Every version that came into force is kept on disk (sources and
+index of its audio), so that a restarted controller resumes a call on the very version it began with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from controller.errors import FlowError
+from controller.flow.commands import MediaId
+from controller.flow.loader import compile_release
+from controller.flow.release import Release
+
+log = structlog.get_logger(__name__)
+
+AudioIndex = Mapping[MediaId, tuple[str, float]]
+"""Where each piece lies (absolute path without extension) and how long it lasts in seconds."""
+PrepareAudio = Callable[[Path, Release], AudioIndex]
+"""Makes everything a release plays ready for Asterisk; raises `FlowError` for what is missing or broken."""
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
+_MAX_FILES = 2000
+_KEPT_ON_DISK = 20
+NOTICES = frozenset({"excuse", "overload", "unknown-number"})
+"""Fragments (`say/<lang>/…`) that the controller itself may have to say, whatever the centre contains."""
+
+
+class _Stored(msgspec.Struct):
+    """A version as it is kept on disk."""
+
+    sources: dict[str, str]
+    recordings: dict[str, str]
+    audio: dict[str, tuple[str, float]]
+
+
+class IndexedAudio:
+    """`AudioLibrary` over the audio index of one release."""
+
+    def __init__(self, index: AudioIndex) -> None:
+        self._index = index
+
+    def path(self, media: MediaId) -> str:
+        """Return the absolute path, without extension, that Asterisk plays; raise `KeyError` if unknown."""
+        return self._index[media][0]
+
+    def duration_s(self, media: MediaId) -> float:
+        """Return how long it lasts; raise `KeyError` if unknown."""
+        return self._index[media][1]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRelease:
+    """A compiled version with its audio ready."""
+
+    release: Release
+    audio: IndexedAudio
+    stored: _Stored
+
+    def notice(self, language: str, name: str) -> MediaId:
+        """Return the media of one of `NOTICES` in `language`."""
+        return f"say/{language}/{name}"
+
+
+class Releases:
+    """All versions this controller knows. `load` once before use; `reload` on every change."""
+
+    def __init__(self, folder: Path, store: Path, prepare: PrepareAudio) -> None:
+        self.reloads = 0
+        self.failures = 0
+        self.last_error = ""
+        self._folder = folder
+        self._store = store
+        self._prepare = prepare
+        self._live: dict[str, LiveRelease] = {}
+        self._holds: Counter[str] = Counter()
+        self._current = ""
+        self._reloading = asyncio.Lock()
+
+    @property
+    def folder(self) -> Path:
+        """Where the operators' files are."""
+        return self._folder
+
+    @property
+    def current_hash(self) -> str:
+        """The hash of the version in force."""
+        return self._current
+
+    @property
+    def current(self) -> LiveRelease:
+        """The version in force."""
+        return self._live[self._current]
+
+    def load(self) -> LiveRelease:
+        """Compile the folder and put it in force; raise `FlowError` with all findings."""
+        live = self._compile_folder()
+        self._put_in_force(live)
+        return live
+
+    async def reload(self) -> bool:
+        """Compile the folder beside the running version and swap; return whether a new version is in force.
+
+        Findings are logged and counted; they never disturb a call.
+        """
+        async with self._reloading:
+            try:
+                live = await asyncio.to_thread(self._compile_folder)
+            except FlowError as error:
+                self.failures += 1
+                self.last_error = str(error)
+                log.error(  # noqa: TRY400 - the findings say it all
+                    "release.refused", findings=[str(finding) for finding in error.findings], kept=self._current
+                )
+                return False
+            self.last_error = ""
+            if live.release.hash == self._current:
+                return False
+            self.reloads += 1
+            previous = self._current
+            self._put_in_force(live)
+            log.info("release.in_force", release=live.release.hash, previous=previous)
+            return True
+
+    @contextmanager
+    def hold(self, release: str | None = None) -> Iterator[LiveRelease]:
+        """Keep a version (default: the one in force) in memory for the length of a call.
+
+        Raises `FlowError` when that version is known nowhere any more.
+        """
+        name = release or self._current
+        live = self._live.get(name) or self._revive(name)
+        self._live[name] = live
+        self._holds[name] += 1
+        try:
+            yield live
+        finally:
+            self._holds[name] -= 1
+            if self._holds[name] <= 0:
+                del self._holds[name]
+                if name != self._current:
+                    self._live.pop(name, None)
+
+    # --- compiling ----------------------------------------------------------------------------------------
+
+    def _compile_folder(self) -> LiveRelease:
+        sources = read_sources(self._folder)
+        recordings = read_recordings(self._folder)
+        release = compile_release(sources, recordings)
+        index = self._prepare(self._folder, release)
+        stored = _Stored(
+            sources={name: text.decode("utf-8", "replace") for name, text in sources.items()},
+            recordings=recordings,
+            audio=dict(index),
+        )
+        return LiveRelease(release, IndexedAudio(index), stored)
+
+    def _put_in_force(self, live: LiveRelease) -> None:
+        previous, self._current = self._current, live.release.hash
+        self._live[self._current] = live
+        if previous and previous != self._current and not self._holds[previous]:
+            self._live.pop(previous, None)
+        self._store.mkdir(parents=True, exist_ok=True)
+        path = self._store / f"{self._current}.json"
+        if not path.exists():
+            scratch = path.with_suffix(".new")
+            scratch.write_bytes(msgspec.json.encode(live.stored))
+            scratch.replace(path)
+        path.touch()
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        kept = sorted(self._store.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in kept[_KEPT_ON_DISK:]:
+            if path.stem not in self._live:
+                path.unlink(missing_ok=True)
+
+    def _revive(self, name: str) -> LiveRelease:
+        path = self._store / f"{name}.json"
+        try:
+            stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise FlowError(f"release {name} is not kept on this node any more ({path.name}: {error})") from error
+        release = compile_release({k: v.encode() for k, v in stored.sources.items()}, stored.recordings)
+        missing = [file for file, _ in stored.audio.values() if not Path(f"{file}.alaw").exists()]
+        index: AudioIndex = self._prepare(self._folder, release) if missing else stored.audio
+        return LiveRelease(release, IndexedAudio(index), stored)
+
+
+def read_sources(folder: Path) -> dict[str, bytes]:
+    """Return the YAML files directly in `folder` (not the scenarios) by name.
+
+    Raises `FlowError` when the folder cannot be read. Sizes are the loader's business.
+    """
+    try:
+        names = sorted(p for p in folder.iterdir() if p.suffix in {".yaml", ".yml"} and ".test." not in p.name)
+        return {path.name: _read_bounded(path) for path in names[:_MAX_FILES]}
+    except OSError as error:
+        raise FlowError(f"{folder}: cannot be read ({error.strerror}). Give the folder of your centre.yaml.") from error
+
+
+def _read_bounded(path: Path) -> bytes:
+    """Read no more than makes the loader refuse the file for its size."""
+    with path.open("rb") as file:
+        return file.read(MAX_FILE_BYTES + 1)
+
+
+def read_recordings(folder: Path) -> dict[str, str]:
+    """Return the prompts below `folder`/prompts: relative path without extension → digest of its content."""
+    root = folder / "prompts"
+    found: dict[str, str] = {}
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+            found[path.relative_to(root).with_suffix("").as_posix()] = digest
+    return found

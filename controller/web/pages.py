@@ -1,0 +1,127 @@
+"""Status page, `/healthz`, `/readyz` and `/metrics` on the controller's public listener."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from importlib.resources import files
+from typing import Protocol
+
+import jinja2
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from controller.web.metrics import Metrics
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing the controller needs: `reason` says what is wrong when it is not `ok`."""
+
+    name: str
+    ok: bool
+    reason: str = ""
+
+
+class LiveCall(msgspec.Struct, frozen=True):
+    """A call in progress, as the page shows it."""
+
+    call_id: str
+    since: datetime
+    caller: str
+    called: str
+    driver: str
+
+
+class PastCall(msgspec.Struct, frozen=True):
+    """A finished call, as the page shows it."""
+
+    call_id: str
+    at: datetime
+    caller: str
+    called: str
+    flow: str
+    duration_s: float
+    disposition: str
+    steps: str
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Everything the status page shows."""
+
+    node: str
+    release: str
+    checks: Sequence[Check]
+    numbers: Sequence[tuple[str, str, str]]
+    """Number to dial, flow, title."""
+    live: Sequence[LiveCall]
+    past: Sequence[PastCall]
+    past_problem: str = ""
+    reload_problem: str = ""
+
+
+class StatusSource(Protocol):
+    """What the pages read from; the app implements it."""
+
+    def checks(self) -> Sequence[Check]:
+        """Return whether each thing the controller needs is there. No waiting."""
+
+    async def status(self) -> Status:
+        """Return what the status page shows, within 2 s whatever is away."""
+
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def make_pages(source: StatusSource, metrics: Metrics) -> web.Application:
+    """Return the application of the public listener."""
+    folder = files("controller.web") / "templates"
+    templates = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = templates.from_string((folder / "status.html").read_text("utf-8"))
+    style = (folder / "status.css").read_text("utf-8")
+
+    async def status(_: web.Request) -> web.Response:
+        return web.Response(text=page.render(status=await source.status()), content_type="text/html")
+
+    async def stylesheet(_: web.Request) -> web.Response:
+        return web.Response(text=style, content_type="text/css")
+
+    async def health(_: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def ready(_: web.Request) -> web.Response:
+        checks = source.checks()
+        ok = all(check.ok for check in checks)
+        body = {"ready": ok, "checks": [msgspec.to_builtins(check) for check in checks]}
+        return web.json_response(body, status=200 if ok else 503)
+
+    async def scrape(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    app = web.Application(middlewares=[_secure], client_max_size=64 * 1024)
+    app.router.add_get("/", status)
+    app.router.add_get("/status.css", stylesheet)
+    app.router.add_get("/healthz", health)
+    app.router.add_get("/readyz", ready)
+    app.router.add_get("/metrics", scrape)
+    return app
+
+
+@web.middleware
+async def _secure(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await handler(request)
+    response.headers.update(_HEADERS)
+    return response
+
+
+async def listen(app: web.Application, host: str, port: int) -> Callable[[], Awaitable[None]]:
+    """Serve `app` and return the coroutine function that stops it."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner.cleanup
