@@ -1,0 +1,1 @@
+"""Postgres: schema and migrations, the record store behind the journal, the questions pages and commands ask."""
