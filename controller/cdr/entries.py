@@ -43,7 +43,7 @@ class Disposition(StrEnum):
     LOST = "lost"  # ended while no controller was there to see how
 
 
-class CallStarted(msgspec.Struct, frozen=True, tag=True):
+class CallStarted(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """A caller's channel reached us. `release` is the content hash of the centre's version in force."""
 
     call_id: CallId
@@ -60,14 +60,14 @@ class CallStarted(msgspec.Struct, frozen=True, tag=True):
     tariff_class: str = ""
 
 
-class CallAnswered(msgspec.Struct, frozen=True, tag=True):
+class CallAnswered(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """We answered the caller."""
 
     call_id: CallId
     at: datetime
 
 
-class LegStarted(msgspec.Struct, frozen=True, tag=True):
+class LegStarted(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """One channel of the call exists."""
 
     call_id: CallId
@@ -79,7 +79,7 @@ class LegStarted(msgspec.Struct, frozen=True, tag=True):
     number: str
 
 
-class LegAnswered(msgspec.Struct, frozen=True, tag=True):
+class LegAnswered(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """The far end of a leg answered."""
 
     call_id: CallId
@@ -87,7 +87,7 @@ class LegAnswered(msgspec.Struct, frozen=True, tag=True):
     at: datetime
 
 
-class LegEnded(msgspec.Struct, frozen=True, tag=True):
+class LegEnded(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """A channel is gone. `cause` is its Q.850 cause as Asterisk reports it, 0 when unknown."""
 
     call_id: CallId
@@ -98,7 +98,7 @@ class LegEnded(msgspec.Struct, frozen=True, tag=True):
     ended_by: Party
 
 
-class StepTaken(msgspec.Struct, frozen=True, tag=True):
+class StepTaken(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """The call left a step of a flow. `seq` counts from 1 within the call; `digits` masked when secret."""
 
     call_id: CallId
@@ -113,7 +113,7 @@ class StepTaken(msgspec.Struct, frozen=True, tag=True):
     detail: dict[str, Any] = {}
 
 
-class CallEnded(msgspec.Struct, frozen=True, tag=True):
+class CallEnded(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """The caller's leg is gone and nothing more will happen."""
 
     call_id: CallId
@@ -125,7 +125,7 @@ class CallEnded(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-class StateSaved(msgspec.Struct, frozen=True, tag=True):
+class StateSaved(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """Where a running call stands: enough for another controller to take it up. Last one wins.
 
     `state` is `msgspec.json` of the flow run; opaque here.
@@ -140,14 +140,14 @@ class StateSaved(msgspec.Struct, frozen=True, tag=True):
     state: bytes
 
 
-class StateDropped(msgspec.Struct, frozen=True, tag=True):
+class StateDropped(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """The saved state of a call is not needed any more, although its end was not seen."""
 
     call_id: CallId
     at: datetime
 
 
-class ReleaseUsed(msgspec.Struct, frozen=True, tag=True):
+class ReleaseUsed(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """A version of the centre came into force. `sources`: text of each of its files by relative path."""
 
     release: str
@@ -155,7 +155,7 @@ class ReleaseUsed(msgspec.Struct, frozen=True, tag=True):
     sources: dict[str, str]
 
 
-class AsteriskCdr(msgspec.Struct, frozen=True, tag=True):
+class AsteriskCdr(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     """One CDR as Asterisk itself wrote it (AMI `Cdr` event), kept to compare with ours."""
 
     uniqueid: str
