@@ -1,0 +1,127 @@
+"""The record store on Postgres: takes batches of entries from the journal (`controller.ports.RecordStore`).
+
+A batch is folded into what it tells of each call and merged into the tables by at most seven statements in one
+transaction. Merging is idempotent, so a batch whose fate is unknown is simply written again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from controller.cdr.entries import Entry, StateSaved
+from controller.cdr.fold import Folded, fold_all
+from controller.ids import CallId
+from controller.ports import Rejection
+from controller.postgres import rows
+from controller.postgres.connection import AWAY, CONNECT_TIMEOUT_S, Pool, away, blames_the_row, open_pool
+from controller.postgres.statements import statement
+
+_decode_sources = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class PostgresStore:
+    """Writes the record to one Postgres database and reads running calls back.
+
+    Opens its connections when it needs them; every method raises `StoreError` while Postgres is away, within
+    the limits of `controller.postgres.connection`. `rows_written` counts rows sent since the start.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._pool: Pool | None = None
+        self.rows_written = 0
+
+    async def pool(self) -> Pool:
+        """Return the pool all statements go through, opened on first use."""
+        if self._pool is None:
+            self._pool = await open_pool(self._dsn)
+        return self._pool
+
+    async def close(self) -> None:
+        """Close all connections; cut those that do not close in time."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        try:
+            await asyncio.wait_for(pool.close(), CONNECT_TIMEOUT_S)
+        except (TimeoutError, *AWAY):
+            pool.terminate()
+
+    async def write(self, entries: Sequence[Entry]) -> Sequence[Rejection]:
+        """Store `entries` idempotently; return those Postgres will never take. See `RecordStore.write`.
+
+        When a row is refused, the batch is halved until the entry that brings it stands alone: the rest of a
+        batch of n costs about log2(n) more transactions for each refused entry.
+        """
+        rejections: list[Rejection] = []
+        todo = [(0, len(entries))]
+        while todo:
+            first, last = todo.pop()
+            try:
+                await self._write_folded(fold_all(entries[first:last]))
+            except Exception as error:
+                if not blames_the_row(error):
+                    if isinstance(error, AWAY):
+                        raise away(error, self._dsn) from error
+                    raise
+                if last - first == 1:
+                    rejections.append(Rejection(first, _reason(error)))
+                else:
+                    middle = (first + last) // 2
+                    todo += [(middle, last), (first, middle)]
+        return rejections
+
+    async def live_states(self) -> Sequence[StateSaved]:
+        """Return the last stored state of every call, on any node, that has not ended."""
+        return [
+            StateSaved(CallId(call_id), at, channel_id, driver, release, node, state)
+            for call_id, at, channel_id, driver, release, node, state in await self._fetch("live_states")
+        ]
+
+    async def ended(self, call_ids: Collection[CallId]) -> Collection[CallId]:
+        """Return those of `call_ids` that are known to have ended."""
+        return {CallId(row[0]) for row in await self._fetch("ended", list(call_ids))}
+
+    async def load_release(self, release: str) -> Mapping[str, str] | None:
+        """Return the sources of the centre's version `release`; None if the database does not have it."""
+        found = await self._fetch("release", release)
+        return _decode_sources(found[0][0]) if found else None
+
+    async def _fetch(self, name: str, *values: Any) -> list[asyncpg.Record]:
+        try:
+            pool = await self.pool()
+            async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+                return await connection.fetch(statement(f"read/{name}.sql"), *values)
+        except AWAY as error:
+            raise away(error, self._dsn) from error
+
+    async def _write_folded(self, folded: Folded) -> None:
+        # Always in the order of their ids, so that two controllers that write at once never wait in a circle.
+        calls = [folded.calls[call_id] for call_id in sorted(folded.calls)]
+        void = [call.call_id for call in calls if call.state_dropped]
+        writes: list[tuple[str, rows.Columns]] = [
+            ("releases", rows.release_columns(folded.releases.values())),
+            ("calls", rows.call_columns(calls)),
+            ("legs", rows.leg_columns(calls)),
+            ("call_steps", rows.step_columns(calls)),
+            ("live_calls_void", [void]),
+            ("live_calls", rows.state_columns(calls)),
+            ("asterisk_cdr", rows.cdr_columns(folded.asterisk_cdrs)),
+        ]
+        pool = await self.pool()
+        async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection, connection.transaction():
+            for name, columns in writes:
+                if columns[0]:
+                    await connection.execute(statement(f"write/{name}.sql"), *columns)
+        self.rows_written += sum(len(columns[0]) for _, columns in writes)
+
+
+def _reason(error: Exception) -> str:
+    """What Postgres said, without the detail line, which repeats the row and the numbers in it."""
+    said = str(error).splitlines()
+    return f"{type(error).__name__}: {said[0] if said else 'no message'}"
