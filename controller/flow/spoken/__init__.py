@@ -17,6 +17,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal, Protocol
 
 from controller.flow.spoken import en, fr
+from controller.flow.spoken.notices import NOTICES
 
 LARGEST = 999_999_999_999
 """The largest number, in absolute value, that can be spoken."""
@@ -46,8 +47,10 @@ class _Language(Protocol):
 
 _LANGUAGES: Mapping[str, _Language] = {"fr": fr, "en": en}
 
-FRAGMENTS: Mapping[str, Mapping[str, str]] = {code: each.FRAGMENTS for code, each in _LANGUAGES.items()}
-"""Per language: every fragment, by name, with the text that is recorded for it."""
+FRAGMENTS: Mapping[str, Mapping[str, str]] = {
+    code: {**each.FRAGMENTS, **NOTICES[code]} for code, each in _LANGUAGES.items()
+}
+"""Per language: every fragment and notice, by name, with the text that is recorded for it."""
 
 
 def say_number(value: float | Decimal, language: str, *, gender: Gender = "m") -> Fragments:
