@@ -1,0 +1,1 @@
+"""The adapter to Asterisk's REST interface (ARI): one WebSocket for events, two ways for requests."""

@@ -1,0 +1,250 @@
+"""The WebSocket between one Asterisk and this controller: who reads it, and what is in order.
+
+Asterisk dials us or we dial Asterisk (both in `controller.ari.link`); the life of a connection is the same. One
+task only reads and decodes. Events that Asterisk kept while nobody was connected come first, in order, with their
+original times; then `ApplicationRegistered`, before which nothing may be sent. Then
+the state of Asterisk is read (channels and bridges) and handed to the listener, and then every event is delivered
+in the order in which it came: handlers meet old news and must not mind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+import aiohttp
+import msgspec
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from controller.ari.events import AnyEvent, GenericEvent, decode
+from controller.ari.generated import models
+from controller.ari.generated import operations as ari
+from controller.ari.websocket import RestOverWebSocket
+from controller.errors import AsteriskUnreachable, TelephonyError
+
+log = structlog.get_logger(__name__)
+
+MAX_BACKLOG = 200_000
+"""Events that may wait for the resynchronisation; more means that nobody can catch up."""
+
+
+class LinkState(StrEnum):
+    """How far a connection has come."""
+
+    DOWN = "down"
+    CONNECTED = "connected"  # events may arrive, nothing may be sent
+    REGISTERED = "registered"  # Asterisk's state is being read
+    READY = "ready"  # events are delivered as they come
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What Asterisk had in this application at the moment of a (re)connect."""
+
+    channels: dict[str, models.Channel]
+    """Every channel of this Asterisk by id; `ours` are the ids of those that this application follows."""
+    bridges: dict[str, models.Bridge]
+    ours: frozenset[str]
+
+
+AnySocket = web.WebSocketResponse[Literal[False]] | aiohttp.ClientWebSocketResponse[Literal[False]]
+"""Either side's socket, opened with `decode_text=False`."""
+
+
+class Metrics(Protocol):
+    """Where a connection counts; every method returns at once."""
+
+    def event(self, kind: str, lag_s: float) -> None:
+        """Count one event of type `kind`, decoded `lag_s` seconds after Asterisk made it."""
+
+    def link(self, state: LinkState) -> None:
+        """Take note that the connection changed its state."""
+
+
+class Listener(Protocol):
+    """Whoever lives on the events; every method returns at once, and is called in the reader's task."""
+
+    def dispatch(self, event: AnyEvent) -> None:
+        """Take one event, perhaps for the second time."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Take Asterisk's state at a (re)connect; the events kept meanwhile follow."""
+
+    def caught_up(self, snapshot: Snapshot) -> None:
+        """Take note that every kept event was delivered: what is in neither is gone."""
+
+    def disconnected(self) -> None:
+        """Take note that no event will come until the next `snapshot`."""
+
+
+class AriConnection:
+    """One Asterisk's WebSocket, whichever side dialled; `rest` is the `Transport` over it."""
+
+    def __init__(self, application: str, listener: Listener, *, metrics: Metrics | None = None) -> None:
+        self._application = application
+        self._listener = listener
+        self._metrics = metrics
+        self.rest = RestOverWebSocket()
+        self._state = LinkState.DOWN
+        self._ready = asyncio.Event()
+        self._socket: AnySocket | None = None
+        self._stopped = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._backlog: deque[AnyEvent] = deque()
+        self._closing: set[asyncio.Task[bool]] = set()
+
+    @property
+    def state(self) -> LinkState:
+        """How far the connection has come."""
+        return self._state
+
+    async def ready(self, timeout_s: float) -> None:
+        """Wait until events are delivered; raises `AsteriskUnreachable` after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._ready.wait()
+        except TimeoutError:
+            raise AsteriskUnreachable(
+                f"Asterisk did not connect within {timeout_s:g} s (link {self._state}); check that it runs and "
+                "that websocket_client.conf names this controller's address"
+            ) from None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `close` was called: no further WebSocket is wanted."""
+        return self._stopped
+
+    async def close(self) -> None:
+        """Close the WebSocket for good and wait for its reader to end."""
+        self._stopped = True
+        await self._hang_up(b"controller stops")
+
+    async def _hang_up(self, why: bytes) -> None:
+        if self._socket is not None:
+            await self._socket.close(code=WSCloseCode.GOING_AWAY, message=why)
+        await self._idle.wait()
+
+    async def run(self, socket: AnySocket) -> bool:
+        """Read `socket` until it closes; return whether it ever was ready.
+
+        A connection that is still there is closed first: the newer one counts.
+        """
+        while self._socket is not None:
+            log.warning("ari_link_replaced", application=self._application)
+            await self._hang_up(b"replaced by a newer connection")
+        self._socket = socket
+        self._idle.clear()
+        self._enter(LinkState.CONNECTED)
+        catching_up: list[asyncio.Task[None]] = []
+        try:
+            while True:
+                message = await socket.receive()
+                if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    break
+                self._read(message.data, catching_up)
+            return self._state is LinkState.READY
+        finally:
+            for task in catching_up:
+                task.cancel()
+            self.rest.detach()
+            self._backlog.clear()
+            self._ready.clear()
+            self._socket = None
+            self._enter(LinkState.DOWN)
+            self._listener.disconnected()
+            self._idle.set()
+            log.info("ari_link_down", application=self._application, code=socket.close_code)
+
+    def _enter(self, state: LinkState) -> None:
+        self._state = state
+        if self._metrics is not None:
+            self._metrics.link(state)
+
+    def _read(self, frame: bytes, catching_up: list[asyncio.Task[None]]) -> None:
+        try:
+            message = decode(frame)
+        except msgspec.DecodeError as error:
+            log.warning("ari_not_json", error=str(error), bytes=len(frame))
+            return
+        if isinstance(message, models.RESTResponse):
+            self.rest.answered(message)
+            return
+        if self._metrics is not None:
+            self._metrics.event(*_kind_and_lag(message))
+        if isinstance(message, GenericEvent):
+            log.warning("ari_event_unknown", type=message.type, why=message.why)
+        if self._state is LinkState.READY:
+            self._deliver(message)
+            return
+        self._backlog.append(message)
+        if isinstance(message, models.ApplicationRegistered) and self._state is LinkState.CONNECTED:
+            self._enter(LinkState.REGISTERED)
+            catching_up.append(asyncio.create_task(self._catch_up(), name="ari-catch-up"))
+        elif len(self._backlog) > MAX_BACKLOG:
+            log.error("ari_backlog_full", events=len(self._backlog), advice="restart this controller")
+            self._abandon()
+
+    def _deliver(self, event: AnyEvent) -> None:
+        try:
+            self._listener.dispatch(event)
+        except Exception:
+            # A fault of one call's handling must not take the events of all the others with it.
+            log.exception("ari_dispatch_failed", type=type(event).__name__)
+
+    async def _catch_up(self) -> None:
+        """Read Asterisk's state, then deliver what was kept meanwhile, then go on live."""
+        socket = self._socket
+        if socket is None:
+            return
+        self.rest.attach(lambda frame: socket.send_frame(frame, WSMsgType.TEXT))
+        try:
+            snapshot = await self._look()
+        except TelephonyError as error:
+            log.warning("ari_resynchronisation_failed", error=str(error))
+            self._abandon()
+            return
+        self._listener.snapshot(snapshot)
+        kept = len(self._backlog)
+        while self._backlog:
+            self._deliver(self._backlog.popleft())
+        self._enter(LinkState.READY)
+        self._listener.caught_up(snapshot)
+        self._ready.set()
+        log.info(
+            "ari_link_ready",
+            application=self._application,
+            channels=len(snapshot.channels),
+            bridges=len(snapshot.bridges),
+            kept_events=kept,
+        )
+
+    async def _look(self) -> Snapshot:
+        channels, bridges, application = await asyncio.gather(
+            self.rest.request(ari.channels_list()),
+            self.rest.request(ari.bridges_list()),
+            self.rest.request(ari.applications_get(self._application)),
+        )
+        return Snapshot(
+            channels={channel.id: channel for channel in channels},
+            bridges={bridge.id: bridge for bridge in bridges},
+            ours=frozenset(application.channel_ids),
+        )
+
+    def _abandon(self) -> None:
+        """Close from inside the reader's own call stack; Asterisk dials again."""
+        if self._socket is not None:
+            task = asyncio.create_task(self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER), name="ari-abandon")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+def _kind_and_lag(event: AnyEvent) -> tuple[str, float]:
+    if isinstance(event, models.Event):
+        return type(event).__name__, time.time() - event.timestamp.timestamp()
+    return "unknown", 0.0

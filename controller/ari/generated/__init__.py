@@ -1,0 +1,1 @@
+"""What tools/generate_ari.py wrote from Asterisk's description of ARI."""

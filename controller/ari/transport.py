@@ -1,0 +1,59 @@
+"""The ways a request can take to Asterisk, and which request takes which.
+
+Asterisk works through the requests of one WebSocket one after the other, and some of them wait for the
+channel's own thread: a channel that is playing answers `addChannel` only when its prompt has ended, and every
+other call's requests stand behind it. Over HTTP only the one who asked waits. So the WebSocket, which is
+faster, carries the requests that were seen to return at once whatever the channel does, and HTTP all others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+from controller.ari.operation import Operation
+
+T = TypeVar("T")
+
+
+class Transport(Protocol):
+    """Carries one request to Asterisk and brings its answer back."""
+
+    async def request(self, operation: Operation[T]) -> T:
+        """Return the decoded answer.
+
+        Raises `AsteriskUnreachable` when there is no connection or no answer in time (whether the request was
+        carried out is then unknown: never send it again blindly), `ChannelGone` when what it names does not
+        exist any more, `AsteriskRefused` for any other error answer.
+        """
+
+
+NEVER_WAITS = frozenset(
+    {
+        "asterisk.ping",
+        "bridges.get",
+        "bridges.list",
+        "channels.get",
+        "channels.getChannelVar",
+        "channels.hangup",
+        "channels.list",
+        "channels.playWithId",
+        "playbacks.get",
+        "playbacks.stop",
+    }
+)
+"""Operations that answered at once on a channel in the middle of a prompt (tests/contract/ari measures it)."""
+
+
+class RoutedTransport:
+    """Sends what never waits over the WebSocket and everything else over HTTP."""
+
+    def __init__(self, websocket: Transport, http: Transport) -> None:
+        self._websocket = websocket
+        self._http = http
+
+    async def request(self, operation: Operation[T]) -> T:
+        """See `Transport.request`."""
+        return await self._route(operation).request(operation)
+
+    def _route(self, operation: Operation[Any]) -> Transport:
+        return self._websocket if operation.name in NEVER_WAITS else self._http
