@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 NOTICES: Mapping[str, Mapping[str, str]] = {
     "fr": {
-        "excuse": "Nous sommes désolés, un incident technique nous empêche de continuer. Merci de rappeler plus tard.",
+        "excuse": "Nous sommes désolés, un incident technique interrompt votre appel. Merci de rappeler plus tard.",
         "overload": "Nous recevons actuellement beaucoup d'appels. Merci de rappeler dans quelques minutes.",
         "unknown-number": "Le numéro que vous avez composé n'est pas attribué. Merci de vérifier votre numéro.",
     },
