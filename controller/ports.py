@@ -73,7 +73,7 @@ class RecordStore(Protocol):
         """Store `entries` in order, idempotently, and return those it refused for good.
 
         Once it has returned, everything else is durable. `StoreError`: try the same batch again later;
-        none, some or all of it may have been stored.
+        none, some or all of it may have been stored. With no entries: only look whether the store is there.
         """
 
     async def live_states(self) -> Sequence[StateSaved]:

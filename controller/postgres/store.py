@@ -58,8 +58,10 @@ class PostgresStore:
         When a row is refused, the batch is halved until the entry that brings it stands alone: the rest of a
         batch of n costs about log2(n) more transactions for each refused entry.
         """
+        if not entries:
+            await self._fetch("ping")
         rejections: list[Rejection] = []
-        todo = [(0, len(entries))]
+        todo = [(0, len(entries))] if entries else []
         while todo:
             first, last = todo.pop()
             try:

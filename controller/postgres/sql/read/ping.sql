@@ -1,0 +1,2 @@
+-- Whether Postgres answers and the schema is there.
+select version_num from schema_version
