@@ -1,0 +1,84 @@
+"""Measures of 8 kHz audio: level, tones, silence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.softphone.g711 import Samples
+
+RATE = 8000
+_FULL_SCALE = 32768.0
+SILENT_DBFS = -100.0
+"""What a level of exactly nothing is reported as."""
+_FRAME = RATE // 50
+
+
+def level_dbfs(samples: Samples) -> float:
+    """Return the RMS level in dB below full scale (a full-scale sine is -3), at least `SILENT_DBFS`."""
+    if not len(samples):
+        return SILENT_DBFS
+    rms = math.sqrt(float(np.mean(np.square(samples, dtype=np.float64))))
+    return _dbfs(rms)
+
+
+def tone_level(samples: Samples, hz: float) -> float:
+    """Return the level in dBFS (RMS) of the one frequency `hz`, by Goertzel's formula over all of `samples`.
+
+    Compare it with `level_dbfs`: a pure tone has both equal within 1 dB, once 0.1 s or more is given.
+    """
+    if not len(samples):
+        return SILENT_DBFS
+    phases = np.exp(-2j * np.pi * hz / RATE * np.arange(len(samples)))
+    amplitude = 2 * abs(complex(np.dot(samples.astype(np.float64), phases))) / len(samples)
+    return _dbfs(amplitude / math.sqrt(2))
+
+
+def has_tone(samples: Samples, hz: float, *, within_db: float = 3.0, floor_dbfs: float = -50.0) -> bool:
+    """Whether `hz` carries nearly all of the energy, and there is any."""
+    level = tone_level(samples, hz)
+    return level > floor_dbfs and level_dbfs(samples) - level < within_db
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time, seconds on the timeline of the samples."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+
+def sounding(samples: Samples, *, threshold_dbfs: float = -55.0, join_s: float = 0.2) -> list[Span]:
+    """Return where something is heard, in order; pauses up to `join_s` do not split. Steps of 20 ms."""
+    frames = len(samples) // _FRAME
+    if not frames:
+        return []
+    squares = np.square(samples[: frames * _FRAME].reshape(frames, _FRAME), dtype=np.float64)
+    loud = np.sqrt(squares.mean(axis=1)) > _FULL_SCALE * 10 ** (threshold_dbfs / 20)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], loud.astype(np.int8), [0]))))
+    spans: list[Span] = []
+    for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        span = Span(start * _FRAME / RATE, end * _FRAME / RATE)
+        if spans and span.start_s - spans[-1].end_s <= join_s:
+            span = Span(spans.pop().start_s, span.end_s)
+        spans.append(span)
+    return spans
+
+
+def gaps(samples: Samples, *, at_least_s: float, threshold_dbfs: float = -55.0) -> list[Span]:
+    """Return the silences of `at_least_s` and longer, those at both ends included."""
+    heard = sounding(samples, threshold_dbfs=threshold_dbfs, join_s=0.0)
+    edges = [0.0, *(edge for span in heard for edge in (span.start_s, span.end_s)), len(samples) / RATE]
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    return [Span(start, end) for start, end in pairs if end - start >= at_least_s]
+
+
+def _dbfs(rms: float) -> float:
+    return max(SILENT_DBFS, 20 * math.log10(rms / _FULL_SCALE)) if rms > 0 else SILENT_DBFS
