@@ -81,10 +81,14 @@ _ERROR = cel.Type.ERROR
 class Expression:
     """One expression, ready to be evaluated any number of times; made by `compile_expression`."""
 
-    __slots__ = ("_expect", "_program", "names", "source")
+    __slots__ = ("_expect", "_program", "gives", "names", "source")
 
-    def __init__(self, source: str, program: Any, names: frozenset[str], expect: ValueType | None) -> None:
+    def __init__(
+        self, source: str, program: Any, names: frozenset[str], gives: ValueType, expect: ValueType | None
+    ) -> None:
         self.source = source
+        self.gives = gives
+        """The type of the result, as far as it is known."""
         self.names = names
         """The declared names that the expression reads."""
         self._program = program
@@ -136,10 +140,10 @@ def compile_expression(source: str, names: Mapping[str, ValueType], *, expect: V
         program = env.compile(source)
     except RuntimeError as error:
         raise _explained(str(error), source, names) from None
-    _check_result_type(program.return_type().name(), expect)
+    gives = _checked_result_type(program.return_type().name(), expect)
     _check_regular_expressions(source, env)
     used = frozenset(_referenced(program.serialize()) & names.keys())
-    expression = Expression(source, program, used, expect)
+    expression = Expression(source, program, used, gives, expect)
     if not used:
         try:
             expression.evaluate({})
@@ -179,16 +183,15 @@ def _check_characters(source: str) -> None:
             raise ExpressionError("a character that no text can hold", offset, "delete it")
 
 
-def _check_result_type(name: str, expect: ValueType | None) -> None:
+def _checked_result_type(name: str, expect: ValueType | None) -> ValueType:
     gives = _GIVES.get(name.partition("<")[0].upper())
     if gives is None:
         raise ExpressionError(f"it gives a {name.lower()}, which cannot be kept", 0, "wrap it in string(…) or int(…)")
-    if expect in (None, ValueType.ANY) or gives in (expect, ValueType.ANY):
-        return
-    if expect is ValueType.NUMBER and gives is ValueType.INT:
-        return
-    suggestion = "compare it with something, as in … == …" if expect is ValueType.BOOL else ""
-    raise ExpressionError(f"it gives {gives}, where {expect} is needed", 0, suggestion)
+    wider = expect is ValueType.NUMBER and gives is ValueType.INT
+    if expect not in (None, ValueType.ANY, gives) and gives is not ValueType.ANY and not wider:
+        suggestion = "compare it with something, as in … == …" if expect is ValueType.BOOL else ""
+        raise ExpressionError(f"it gives {gives}, where {expect} is needed", 0, suggestion)
+    return gives
 
 
 def _check_regular_expressions(source: str, env: Any) -> None:

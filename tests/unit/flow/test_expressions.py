@@ -76,6 +76,8 @@ def test_results_are_plain_values(source, result):
 def test_the_names_an_expression_reads_are_known():
     expression = compile_expression('vip && items.exists(q, q > n) || caller.country == "vip"', NAMES)
     assert expression.names == {"vip", "items", "n", "caller.country"}
+    assert expression.gives is ValueType.BOOL
+    assert compile_expression("body.a", NAMES).gives is ValueType.ANY
     assert compile_expression("1 + 1", NAMES).names == frozenset()
 
 
