@@ -1,0 +1,1 @@
+"""The embedded stack: gets and runs Asterisk and Postgres on one machine, without root and without Docker."""

@@ -1,0 +1,108 @@
+"""What the embedded stack needs to know; the configuration file fills it in, the defaults run on one machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+from controller.runtime.debian import default_cache
+
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+def default_state(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder for what must survive a restart: `$XDG_STATE_HOME/rappel`, else `~/.local/state/rappel`."""
+    environ = os.environ if environ is None else environ
+    base = environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "state") / "rappel"
+
+
+@dataclass(frozen=True)
+class Softphone:
+    """A SIP account for a softphone: `extension` is its user name and its number."""
+
+    extension: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """The carrier's way in and out.
+
+    `networks` are the addresses or networks that its calls come from. `contact` (a SIP URI), `username` and
+    `password` are for calls that we place; empty when there are none.
+    """
+
+    networks: tuple[str, ...] = ("127.0.0.0/8",)
+    contact: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class StackSettings:
+    """Addresses, ports and folders of the embedded stack.
+
+    Everything binds to `bind`, loopback unless told otherwise; ARI, AMI and the controller's own doors stay
+    on loopback whatever `bind` is. RTP ports from `rtp_start` to `rtp_end`, both included. `sip_permit` are
+    the networks that may speak SIP to us. `external_address` is what the far side sees behind a NAT, with
+    `local_networks` on this side of it. With `claim_calls` the dialplan offers calls with StasisBroadcast and
+    the controller claims them; without it they go straight into Stasis. Durations are seconds.
+    """
+
+    bind: str = "127.0.0.1"
+    external_address: str = ""
+    local_networks: tuple[str, ...] = ()
+    sip_permit: tuple[str, ...] = LOOPBACK
+    sip_port: int = 5060
+    rtp_start: int = 10000
+    rtp_end: int = 10999
+    ari_port: int = 8088
+    ami_port: int = 5038
+    controller_host: str = "127.0.0.1"
+    controller_port: int = 8089
+    agi_port: int = 4573
+    web_port: int = 8080
+    state_dir: Path = field(default_factory=default_state)
+    cache_dir: Path = field(default_factory=default_cache)
+    app: str = "rappel"
+    language: str = "fr"
+    system_name: str = "rappel"
+    trunk: Trunk = Trunk()
+    softphones: tuple[Softphone, ...] = (Softphone("1001", "Alice"), Softphone("1002", "Bob"))
+    claim_calls: bool = False
+    controller_patience_s: int = 15
+    rtp_timeout_s: int = 60
+    rtp_timeout_hold_s: int = 600
+    max_files: int = 16384
+    database: str = "rappel"
+    database_url: str = field(default="", repr=False)
+    ari_url: str = ""
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether SIP and RTP can be reached from this machine only."""
+        return ip_address(self.bind).is_loopback
+
+    @property
+    def asterisk_dir(self) -> Path:
+        """Where the embedded Asterisk keeps its rendered configuration, records and logs."""
+        return self.state_dir / "asterisk"
+
+    @property
+    def postgres_dir(self) -> Path:
+        """Where the embedded Postgres keeps its data."""
+        return self.state_dir / "postgres"
+
+    @property
+    def secrets_file(self) -> Path:
+        """The generated secrets, mode 0600."""
+        return self.state_dir / "secrets.json"
+
+    @property
+    def asterisk_ari_url(self) -> str:
+        """The base address of ARI over HTTP."""
+        return self.ari_url or f"http://127.0.0.1:{self.ari_port}/ari"

@@ -1,0 +1,80 @@
+"""An Asterisk of a test's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from controller.runtime.asterisk import AsteriskInstall, AsteriskServer
+from controller.runtime.secrets import load
+from controller.runtime.settings import StackSettings
+from tests.rig import freeports
+
+RTP_PORTS = 240  # for fifty calls at once with a leg to an agent each
+
+
+def settings(state_dir: Path, **changes: Any) -> StackSettings:
+    """Return settings with free loopback ports, state under `state_dir`, and `changes` on top."""
+    rtp_start = freeports.block(RTP_PORTS)
+    chosen: dict[str, Any] = {
+        "sip_port": freeports.block(),
+        "rtp_start": rtp_start,
+        "rtp_end": rtp_start + RTP_PORTS - 1,
+        "ari_port": freeports.block(),
+        "ami_port": freeports.block(),
+        "controller_port": freeports.block(),
+        "agi_port": freeports.block(),
+        "web_port": freeports.block(),
+        "state_dir": state_dir,
+    }
+    return StackSettings(**(chosen | changes))
+
+
+def release(used: StackSettings) -> None:
+    """Give the ports of `used` back."""
+    freeports.release(used.rtp_start, RTP_PORTS)
+    for port in (used.sip_port, used.ari_port, used.ami_port, used.controller_port, used.agi_port, used.web_port):
+        freeports.release(port)
+
+
+class Rig:
+    """Boots Asterisks for tests and ends them all; each has its own folder, ports and passwords."""
+
+    def __init__(self, install: AsteriskInstall) -> None:
+        self._install = install
+        self._running: list[AsteriskServer] = []
+        self._folders: list[Path] = []
+
+    async def boot(self, **changes: Any) -> AsteriskServer:
+        """Boot one; `changes` are fields of `StackSettings`. Third of a second."""
+        server = self.prepare(**changes)
+        await server.start()
+        return server
+
+    def prepare(self, **changes: Any) -> AsteriskServer:
+        """Return one that is not started yet."""
+        folder = Path(tempfile.mkdtemp(prefix="rappel-t-"))
+        self._folders.append(folder)
+        chosen = settings(folder, **changes)
+        secrets = load(chosen.secrets_file, [phone.extension for phone in chosen.softphones])
+        server = AsteriskServer(self._install, chosen, secrets)
+        self._running.append(server)
+        return server
+
+    def again(self, server: AsteriskServer, **changes: Any) -> AsteriskServer:
+        """Return a second handle on the same home, as a restarted supervisor would have it."""
+        chosen = dataclasses.replace(server.settings, **changes)
+        handle = AsteriskServer(self._install, chosen, server.secrets)
+        self._running.append(handle)
+        return handle
+
+    async def end(self) -> None:
+        """Kill what still runs and remove the folders."""
+        for server in self._running:
+            await server.kill()
+            release(server.settings)
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
