@@ -55,7 +55,7 @@ class Journal:
         max_bytes: int = 1024 * MIB,
         segment_bytes: int = 16 * MIB,
         batch_entries: int = 500,
-        linger_s: float = 0.002,
+        linger_s: float = 0.02,
         sync_s: float = 1.0,
     ) -> None:
         self._store = store

@@ -49,6 +49,7 @@ async def open_pool(dsn: str, *, max_size: int = 4) -> Pool:
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
             max_inactive_connection_lifetime=300.0,
+            reset=_keep,
             server_settings={"application_name": "rappel"},
         )
     except (ValueError, asyncpg.InterfaceError) as error:
@@ -56,6 +57,13 @@ async def open_pool(dsn: str, *, max_size: int = 4) -> Pool:
             f"the address of the database cannot be understood ({type(error).__name__}); "
             "write it as postgresql://user:password@host:5432/name or postgresql:///name?host=/socket/folder"
         ) from None
+
+
+async def _keep(_: object) -> None:
+    """Leave a connection as it is when it goes back to the pool: nobody sets anything on a session.
+
+    asyncpg would otherwise send a statement to reset it, as dear as the statement it was taken for.
+    """
 
 
 def blames_the_row(error: BaseException) -> bool:

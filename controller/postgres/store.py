@@ -1,7 +1,8 @@
 """The record store on Postgres: takes batches of entries from the journal (`controller.ports.RecordStore`).
 
-A batch is folded into what it tells of each call and merged into the tables by at most seven statements in one
-transaction. Merging is idempotent, so a batch whose fate is unknown is simply written again.
+A batch is folded into what it tells of each call and merged into the tables by one statement;
+versions of the centre and Asterisk's own records have one each. Merging is idempotent, so a batch whose fate is
+unknown is simply written again.
 """
 
 from __future__ import annotations
@@ -28,13 +29,12 @@ class PostgresStore:
     """Writes the record to one Postgres database and reads running calls back.
 
     Opens its connections when it needs them; every method raises `StoreError` while Postgres is away, within
-    the limits of `controller.postgres.connection`. `rows_written` counts rows sent since the start.
+    the limits of `controller.postgres.connection`.
     """
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._pool: Pool | None = None
-        self.rows_written = 0
 
     async def pool(self) -> Pool:
         """Return the pool all statements go through, opened on first use."""
@@ -105,22 +105,18 @@ class PostgresStore:
     async def _write_folded(self, folded: Folded) -> None:
         # Always in the order of their ids, so that two controllers that write at once never wait in a circle.
         calls = [folded.calls[call_id] for call_id in sorted(folded.calls)]
-        void = [call.call_id for call in calls if call.state_dropped]
-        writes: list[tuple[str, rows.Columns]] = [
-            ("releases", rows.release_columns(folded.releases.values())),
-            ("calls", rows.call_columns(calls)),
-            ("legs", rows.leg_columns(calls)),
-            ("call_steps", rows.step_columns(calls)),
-            ("live_calls_void", [void]),
-            ("live_calls", rows.state_columns(calls)),
-            ("asterisk_cdr", rows.cdr_columns(folded.asterisk_cdrs)),
-        ]
+        replaced = [call.call_id for call in calls if call.state_dropped and call.state is not None]
         pool = await self.pool()
-        async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection, connection.transaction():
-            for name, columns in writes:
-                if columns[0]:
-                    await connection.execute(statement(f"write/{name}.sql"), *columns)
-        self.rows_written += sum(len(columns[0]) for _, columns in writes)
+        async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+            # Each statement is whole and idempotent by itself: a batch that fails half-way is written again.
+            if folded.releases:
+                await connection.execute(statement("write/releases.sql"), rows.release_rows(folded.releases.values()))
+            if folded.asterisk_cdrs:
+                await connection.execute(statement("write/asterisk_cdr.sql"), rows.cdr_rows(folded.asterisk_cdrs))
+            if replaced:
+                await connection.execute(statement("write/live_calls_void.sql"), replaced)
+            if calls:
+                await connection.execute(statement("write/batch.sql"), rows.batch_rows(calls))
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,5 @@
--- Asterisk's own records; the same one received twice stands once. $1 uniqueid, $2 fingerprint, $3 time, $4 fields.
+-- Asterisk's own records; the same one received twice stands once. $1: a JSON list of rows.
 insert into asterisk_cdr (uniqueid, fingerprint, received_at, fields)
-select * from unnest($1::text[], $2::bytea[], $3::timestamptz[], $4::jsonb[])
+select r.uniqueid, decode(r.fingerprint, 'base64'), r.received_at, r.fields
+from json_to_recordset($1::json) as r (uniqueid text, fingerprint text, received_at timestamptz, fields jsonb)
 on conflict (uniqueid, fingerprint) do nothing

@@ -1,4 +1,4 @@
--- A version of the centre came into force; the first time stands. $1 release, $2 sources, $3 first_seen.
+-- Versions of the centre that came into force; the first time stands. $1: a JSON list of rows.
 insert into releases (release, sources, first_seen)
-select * from unnest($1::text[], $2::jsonb[], $3::timestamptz[])
+select r.* from json_to_recordset($1::json) as r (release text, sources jsonb, first_seen timestamptz)
 on conflict (release) do nothing
