@@ -78,8 +78,8 @@ AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a statement raises when Postgres is away, stopping, full or set up wrongly (or the row is bad)."""
 
 
-def away(error: BaseException, dsn: str) -> StoreError:
-    """Return the error that says what was wrong with Postgres and what to do."""
+def away(error: BaseException, dsn: str = "") -> StoreError:
+    """Return the error that says what was wrong with Postgres (at `dsn`, if told) and what to do."""
     state = getattr(error, "sqlstate", None) or ""
     if state.startswith("42"):
         hint = "the schema does not fit: run `rappel db upgrade`, or grant the account its tables"
@@ -90,4 +90,5 @@ def away(error: BaseException, dsn: str) -> StoreError:
     else:
         hint = "check that it runs and can be reached"
     what = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return StoreError(f"{describe(dsn)}: {what}; {hint}")
+    where = describe(dsn) if dsn else "Postgres"
+    return StoreError(f"{where}: {what}; {hint}")

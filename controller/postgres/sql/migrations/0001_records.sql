@@ -218,6 +218,14 @@ left join lateral (
 ) d on true;
 comment on view call_outcomes is
     'How each call ended, with the Q.850 causes of both sides: the caller''s leg, and the last leg that was dialled.';
+comment on column call_outcomes.call_id is 'The call.';
+comment on column call_outcomes.started_at is 'When the caller''s channel reached us.';
+comment on column call_outcomes.called_number is 'The company''s number that was called.';
+comment on column call_outcomes.caller_number is 'The number the caller showed.';
+comment on column call_outcomes.disposition is 'How the call ended for the business; null while it runs. See calls.';
+comment on column call_outcomes.ended_by is 'Who ended the call.';
+comment on column call_outcomes.callee_cause_text is 'The same in words.';
+comment on column call_outcomes.dialled_leg_ended_by is 'Who ended the leg that was dialled last.';
 comment on column call_outcomes.language is 'The caller''s language at the end, or at the start where no other is known.';
 comment on column call_outcomes.caller_cause is 'Q.850 cause of the caller''s leg.';
 comment on column call_outcomes.callee_cause is 'Q.850 cause of the last dialled leg; null when nobody was dialled.';
