@@ -1,0 +1,1 @@
+"""AMI as an observer: CDRs, security and registration events, and actions that only read."""
