@@ -10,10 +10,13 @@ in the order in which it came: handlers meet old news and must not mind.
 from __future__ import annotations
 
 import asyncio
+import socket as socket_module
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Literal, Protocol
 
 import aiohttp
@@ -142,9 +145,11 @@ class AriConnection:
         self._idle.clear()
         self._enter(LinkState.CONNECTED)
         catching_up: list[asyncio.Task[None]] = []
+        acknowledge = _acknowledger(socket)
         try:
             while True:
                 message = await socket.receive()
+                acknowledge()
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     break
                 self._read(message.data, catching_up)
@@ -242,6 +247,20 @@ class AriConnection:
             task = asyncio.create_task(self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER), name="ari-abandon")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+def _acknowledger(socket: AnySocket) -> Callable[[], None]:
+    """Return what makes the kernel acknowledge at once whatever was read from `socket`.
+
+    Asterisk leaves Nagle's algorithm on where it is the one that dialled: an event waits until the message before
+    it was acknowledged, which Linux delays by 40 ms while we have nothing to send. Measured: 44 ms from a stop to
+    its PlaybackFinished, 0.9 ms with this. The option does not last, so it is set after every read.
+    """
+    raw = socket.get_extra_info("socket")
+    quick = getattr(socket_module, "TCP_QUICKACK", None)
+    if raw is None or quick is None or raw.family not in (socket_module.AF_INET, socket_module.AF_INET6):
+        return lambda: None
+    return partial(raw.setsockopt, socket_module.IPPROTO_TCP, quick, 1)
 
 
 def _kind_and_lag(event: AnyEvent) -> tuple[str, float]:

@@ -37,6 +37,8 @@ NEVER_WAITS = frozenset(
         "channels.hangup",
         "channels.list",
         "channels.playWithId",
+        "channels.ring",
+        "channels.ringStop",
         "playbacks.get",
         "playbacks.stop",
     }

@@ -1,0 +1,186 @@
+"""Brings callers from Asterisk to the supervisor: new ones, and those that an earlier controller left.
+
+Ids tell who is who: Asterisk's own ids have a dot, ours (legs, bridges) are 32 hexadecimal digits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import structlog
+
+from controller.ari.connection import AriConnection, Metrics, Snapshot
+from controller.ari.events import AnyEvent
+from controller.ari.generated import models
+from controller.ari.generated import operations as ari
+from controller.ari.http import HttpTransport
+from controller.ari.line import Line
+from controller.ari.operation import Operation
+from controller.ari.router import Router
+from controller.ari.telephone import AriTelephone
+from controller.ari.transport import RoutedTransport
+from controller.calls.incoming import IncomingCall
+from controller.errors import AsteriskRefused, ChannelGone, TelephonyError
+from controller.ids import CallId
+from controller.ports import AudioLibrary, LegObserver
+
+log = structlog.get_logger(__name__)
+
+DRIVER: Final = "ari"
+_OURS: Final = re.compile(r"[0-9a-f]{32}")
+_REAP_AFTER_S: Final = 5.0
+
+
+class Calls(Protocol):
+    """What becomes of callers (`controller.calls.supervisor.Supervisor`)."""
+
+    def incoming(self, call: IncomingCall) -> CallId | None:
+        """Serve a call, new or left by an earlier controller; None when stopping."""
+
+    def channel_gone(self, channel_id: str, cause: int, cause_text: str, at: datetime) -> None:
+        """Take note of the end of a channel that no running call owns."""
+
+    def settle(self, live_channels: Iterable[str], driver: str) -> None:
+        """Close what was expected and is not among `live_channels`."""
+
+
+class AriDriver:
+    """Everything of one Asterisk on ARI, wired.
+
+    `connection` is for `WebSocketHandler` (Asterisk dials us) or `link.dial` (we dial Asterisk). Close with
+    `close`: the calls stay with Asterisk.
+    """
+
+    def __init__(
+        self,
+        *,
+        application: str,
+        calls: Calls,
+        http: HttpTransport,
+        endpoint_for: Callable[[str], str],
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._application = application
+        self._calls = calls
+        self._endpoint_for = endpoint_for
+        self._http = http
+        self.router = Router(
+            arrival=self._arrived, unowned=self._unowned, entered=self._entered, settled=self._settled
+        )
+        self.connection = AriConnection(application, self.router, metrics=metrics)
+        self.transport = RoutedTransport(self.connection.rest, http)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Let go of Asterisk without ending anything there."""
+        for task in self._tasks:
+            task.cancel()
+        await self.connection.close()
+        await self._http.close()
+
+    # --- callers --------------------------------------------------------------------------------------------
+
+    def _arrived(self, event: models.StasisStart) -> None:
+        if not _OURS.fullmatch(event.channel.id):
+            self._serve(event.channel, event.args)
+
+    def _serve(self, channel: models.Channel, args: Sequence[str]) -> None:
+        self.router.open(channel.id)
+
+        def telephone(call_id: CallId, audio: AudioLibrary, legs: LegObserver, *, resumed: bool) -> AriTelephone:
+            line = Line(
+                call_id,
+                channel.id,
+                application=self._application,
+                transport=self.transport,
+                router=self.router,
+            )
+            return AriTelephone(
+                line,
+                link=self.connection,
+                audio=audio,
+                legs=legs,
+                endpoint_for=self._endpoint_for,
+                resumed=resumed,
+            )
+
+        call = IncomingCall(
+            driver=DRIVER,
+            channel_id=channel.id,
+            channel_name=channel.name,
+            created_at=channel.creationtime,
+            called_number=_called(channel, args),
+            caller_number=channel.caller.number,
+            caller_name=channel.caller.name,
+            telephone=telephone,
+        )
+        if self._calls.incoming(call) is None:
+            # We are stopping: the channel waits in Stasis for the next controller, which finds it in its snapshot.
+            self.router.detach(channel.id)
+
+    def _unowned(self, event: AnyEvent) -> None:
+        if isinstance(event, models.CallBroadcast):
+            self._start(self._claim(event.channel.id))
+        elif isinstance(event, models.ChannelDestroyed) and not _OURS.fullmatch(event.channel.id):
+            self._calls.channel_gone(event.channel.id, event.cause, event.cause_txt, event.timestamp)
+
+    async def _claim(self, channel_id: str) -> None:
+        """Ask for a call that is offered to every controller; `StasisStart` follows if we are the first."""
+        operation = ari.events_claim_channel(channel_id=channel_id, application=self._application)
+        try:
+            await self.transport.request(operation)
+        except AsteriskRefused as error:
+            log.debug("ari_claim_lost", channel=channel_id, status=error.status)
+        except TelephonyError as error:
+            log.warning("ari_claim_failed", channel=channel_id, error=str(error))
+
+    # --- after a (re)connect ----------------------------------------------------------------------------------
+
+    def _entered(self, snapshot: Snapshot) -> None:
+        for channel_id in snapshot.ours:
+            channel = snapshot.channels.get(channel_id)
+            if channel is not None and not _OURS.fullmatch(channel_id) and not self.router.owns(channel_id):
+                self._serve(channel, channel.dialplan.app_data.split(",")[1:])
+
+    def _settled(self, snapshot: Snapshot) -> None:
+        self._calls.settle(snapshot.channels.keys(), DRIVER)
+        self._start(self._reap(snapshot))
+
+    async def _reap(self, snapshot: Snapshot) -> None:
+        """End the legs and bridges of ours that no call has taken up: their callers left while we were away."""
+        await asyncio.sleep(_REAP_AFTER_S)
+        self.router.forget_orphans()
+        for channel_id in snapshot.ours:
+            if _OURS.fullmatch(channel_id) and not self.router.owns(channel_id):
+                await self._end("ari_leg_reaped", channel_id, ari.channels_hangup(channel_id))
+        for bridge_id in snapshot.bridges:
+            if _OURS.fullmatch(bridge_id) and not self.router.owns(bridge_id):
+                await self._end("ari_bridge_reaped", bridge_id, ari.bridges_destroy(bridge_id))
+
+    async def _end(self, event: str, resource_id: str, operation: Operation[None]) -> None:
+        try:
+            await self.transport.request(operation)
+        except ChannelGone:
+            return
+        except TelephonyError as error:
+            log.warning("ari_reaping_failed", id=resource_id, error=str(error))
+            return
+        log.info(event, id=resource_id)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _called(channel: models.Channel, args: Sequence[str]) -> str:
+    """Return the number that was dialled: the application's first argument, else where the dialplan stands.
+
+    `StasisBroadcast` hands its arguments over as one, with colons.
+    """
+    first = args[0].partition(":")[0] if args else ""
+    return first or channel.dialplan.exten

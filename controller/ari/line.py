@@ -1,0 +1,155 @@
+"""The caller's end of a call as a stream of events: digits typed ahead, and whether the caller is still there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from controller.ari.generated import models
+from controller.ari.inbox import ChannelLost, Inbox, Item
+from controller.ari.operation import Operation
+from controller.ari.router import Router
+from controller.ari.transport import Transport
+from controller.errors import ChannelGone, TelephonyError
+from controller.ids import CallId
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+MAX_AHEAD = 64
+"""Digits kept for the next entry; nobody types more ahead, and the rest is dropped with a warning."""
+_CAUSE_WAIT_S = 1.0
+
+
+class Link(Protocol):
+    """Whether Asterisk can be reached (`AriConnection`)."""
+
+    async def ready(self, timeout_s: float) -> None:
+        """Return once it can be; raise `AsteriskUnreachable` after `timeout_s`."""
+
+
+class Line:
+    """One caller's channel: its inbox, what was learnt from it, and the way to ask Asterisk for something."""
+
+    def __init__(
+        self, call_id: CallId, channel_id: str, *, application: str, transport: Transport, router: Router
+    ) -> None:
+        self.call_id = call_id
+        self.channel_id = channel_id
+        self.application = application
+        self.router = router
+        self.digits: deque[str] = deque()
+        self._transport = transport
+        self._inbox: Inbox = router.open(channel_id)
+        self._cause: int | None = None
+        self._destroyed = False
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the caller has hung up, or is about to."""
+        return self._cause is not None
+
+    @property
+    def cause(self) -> int:
+        """The Q.850 cause of the caller's channel, 0 while it is not known."""
+        return self._cause or 0
+
+    def own(self, *ids: str) -> None:
+        """Take the events of these channels and bridges as this call's own."""
+        self.router.attach(self._inbox, *ids)
+
+    def disown(self, *ids: str) -> None:
+        """Stop taking the events of these."""
+        self.router.detach(*ids)
+
+    def close(self) -> None:
+        """Take no more events."""
+        self.router.close(self._inbox)
+
+    async def request(self, operation: Operation[T]) -> T:
+        """See `Transport.request`."""
+        return await self._transport.request(operation)
+
+    async def attempt(self, operation: Operation[T]) -> T | None:
+        """Make a request whose object may be gone already; return None then."""
+        try:
+            return await self._transport.request(operation)
+        except ChannelGone:
+            return None
+
+    async def send(self, operation: Operation[Any]) -> None:
+        """Send without waiting for the answer, but before any later request on the same way."""
+        self._spawn(self._send_quietly(operation))
+        await asyncio.sleep(0)  # the frame leaves in the first step of that task
+
+    async def drained(self) -> None:
+        """Wait for the answers to everything that was sent; each has its own timeout."""
+        while self._background:
+            await asyncio.wait(self._background)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _send_quietly(self, operation: Operation[Any]) -> None:
+        try:
+            await self._transport.request(operation)
+        except ChannelGone:
+            pass  # it ended by itself meanwhile
+        except TelephonyError as error:
+            log.warning("ari_request_failed", operation=operation.name, error=str(error))
+
+    # --- events -------------------------------------------------------------------------------------------
+
+    async def next(self, until: float | None = None) -> Item | None:
+        """Return the next event of the call, or None at `until` (loop time); digits and the end are noted."""
+        item = await self._inbox.get(until)
+        if item is not None:
+            self._note(item)
+        return item
+
+    def catch_up(self, note: Callable[[Item], None] | None = None) -> None:
+        """Note what came while nobody looked; `note` is told of each item too."""
+        while (item := self._inbox.get_nowait()) is not None:  # bounded by the inbox
+            self._note(item)
+            if note is not None:
+                note(item)
+
+    async def final_cause(self) -> int:
+        """Return the cause that the channel ended with, waiting a moment for Asterisk to say it."""
+        until = asyncio.get_running_loop().time() + _CAUSE_WAIT_S
+        while not self._destroyed and await self.next(until) is not None:
+            pass
+        return self.cause
+
+    def _note(self, item: Item) -> None:
+        if isinstance(item, ChannelLost):
+            if item.channel_id == self.channel_id:
+                self._cause = self._cause or 0
+                self._destroyed = True
+            return
+        channel: models.Channel | None = getattr(item, "channel", None)
+        if channel is None or channel.id != self.channel_id:
+            return
+        if isinstance(item, models.ChannelDtmfReceived):
+            self._press(item.digit)
+        elif isinstance(item, models.ChannelDestroyed):
+            self._cause = item.cause
+            self._destroyed = True
+        elif isinstance(item, models.ChannelHangupRequest):
+            self._cause = self._cause or item.cause or 0
+        elif isinstance(item, models.StasisEnd):
+            self._cause = self._cause or 0
+
+    def _press(self, digit: str) -> None:
+        if len(self.digits) < MAX_AHEAD:
+            self.digits.append(digit)
+        else:
+            log.warning("ari_digits_dropped", kept=MAX_AHEAD)

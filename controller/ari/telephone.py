@@ -1,0 +1,288 @@
+"""The caller's end of one call on ARI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from controller.ari.dialling import Dialling
+from controller.ari.generated import models
+from controller.ari.generated import operations as ari
+from controller.ari.inbox import Resynchronised
+from controller.ari.line import Line, Link
+from controller.errors import AsteriskRefused, AsteriskUnreachable
+from controller.flow.commands import (
+    Answer,
+    Answered,
+    Collect,
+    Collected,
+    CollectEnd,
+    Command,
+    Dial,
+    Event,
+    Failed,
+    Hangup,
+    HungUp,
+    MediaId,
+    Play,
+    Played,
+)
+from controller.flow.digits import DigitCollector
+from controller.ids import derived_id
+from controller.ports import AudioLibrary, LegObserver
+
+log = structlog.get_logger(__name__)
+
+_SLOTS = 4
+"""Playback ids in turn. Few, so that a successor can stop whatever its predecessor left playing."""
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long the telephone waits for what should come by itself, in seconds."""
+
+    playback_start_s: float = 3.0
+    """From the request to PlaybackStarted."""
+    playback_slack_s: float = 5.0
+    """Beyond the length of the audio, until PlaybackFinished counts as lost."""
+    hangup_s: float = 2.0
+    reconnect_s: float = 10.0
+    """For Asterisk to come back when the WebSocket broke in the middle of a command."""
+
+
+class AriTelephone:
+    """`controller.ports.Telephone` for one caller's channel in the application.
+
+    `endpoint_for` gives the endpoint to dial for an extension (`PJSIP/1001`). Make it before the caller's events
+    may be lost: it opens the inbox of the channel. `resumed`: an earlier controller may have left something
+    playing. A command that Asterisk's absence interrupted is performed again when it is back; every command can be.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        *,
+        link: Link,
+        audio: AudioLibrary,
+        legs: LegObserver,
+        endpoint_for: Callable[[str], str],
+        waits: Waits | None = None,
+        resumed: bool = False,
+    ) -> None:
+        self._line = line
+        self._link = link
+        self._audio = audio
+        self._legs = legs
+        self._endpoint_for = endpoint_for
+        self._waits = waits or Waits()
+        self._played = 0
+        self._unsettled = resumed
+        self._dialling: Dialling | None = None
+
+    async def perform(self, command: Command) -> Event:
+        """See `Telephone.perform`."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._perform(command)
+            except AsteriskUnreachable as error:
+                if attempt == _ATTEMPTS:
+                    raise
+                log.warning("ari_command_interrupted", command=type(command).__name__, error=str(error))
+                await self._link.ready(self._waits.reconnect_s)
+                self._unsettled = True
+            except AsteriskRefused as error:
+                self._line.catch_up()
+                if not self._line.gone and not await self._has_vanished():
+                    self._dialling = None
+                    return Failed(str(error))
+                return await self._hung_up()
+        raise AssertionError  # the last attempt has returned or raised
+
+    async def _perform(self, command: Command) -> Event:
+        self._line.catch_up(self._dialling.note if self._dialling else None)
+        if self._line.gone and self._dialling is None:
+            return await self._hung_up()
+        if self._unsettled:
+            await self._settle()
+        match command:
+            case Answer():
+                await self._line.request(ari.channels_answer(self._line.channel_id))
+                return Answered()
+            case Play():
+                return await self._play(command)
+            case Collect():
+                return await self._collect(command)
+            case Dial():
+                return await self._dial(command)
+            case Hangup():
+                return await self._hang_up(command.cause)
+        raise TypeError(f"{type(command).__name__} is not for the telephone")
+
+    async def _settle(self) -> None:
+        """Stop what an earlier controller, or an interrupted command, may have left playing."""
+        for slot in range(_SLOTS):
+            await self._line.attempt(ari.playbacks_stop(self._playback_id(slot)))
+        self._unsettled = False
+
+    async def _dial(self, command: Dial) -> Event:
+        if self._dialling is None:
+            self._dialling = Dialling(self._line, command, self._legs, self._endpoint_for(command.extension))
+        event = await self._dialling.run()
+        self._dialling = None
+        return event or await self._hung_up()
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    async def _hung_up(self) -> HungUp:
+        cause = await self._line.final_cause()
+        self._line.close()
+        return HungUp(cause)
+
+    async def _has_vanished(self) -> bool:
+        return await self._line.attempt(ari.channels_get(self._line.channel_id)) is None
+
+    async def _hang_up(self, cause: int) -> HungUp:
+        await self._line.attempt(ari.channels_hangup(self._line.channel_id, reason_code=str(cause)))
+        until = _now() + self._waits.hangup_s
+        while not self._line.gone and await self._line.next(until) is not None:
+            pass
+        ended = await self._hung_up()
+        return HungUp(ended.cause or cause)
+
+    # --- playing ------------------------------------------------------------------------------------------
+
+    async def _play(self, command: Play) -> Event:
+        if command.bargein and self._line.digits:
+            return Played(interrupted=True)
+        playback = await self._start(command.media)
+        while playback.running:
+            await playback.step()
+            if self._line.gone:
+                return await self._hung_up()
+            if command.bargein and self._line.digits:
+                await playback.stop()
+                return Played(interrupted=True)
+        return playback.failure or Played()
+
+    async def _collect(self, command: Collect) -> Event:
+        line = self._line
+        collector = DigitCollector(command.rules)
+        if command.bargein and (end := self._press(collector)):
+            return Collected(collector.digits, end)
+        if not collector.digits:
+            playback = await self._prompt(command)
+            if line.gone:
+                return await self._hung_up()
+            if playback.failure:
+                return playback.failure
+        collector.prompt_done(_now())
+        while True:  # bounded by the collector's total clock
+            end = self._press(collector) or collector.expire(_now())
+            if end:
+                return Collected(collector.digits, end)
+            await line.next(collector.deadline())
+            if line.gone:
+                return await self._hung_up()
+
+    async def _prompt(self, command: Collect) -> _Playback:
+        """Play what comes before an entry, up to its end or the first digit."""
+        playback = await self._start(command.media)
+        while playback.running and not self._line.gone:
+            await playback.step()
+            if command.bargein and self._line.digits:
+                await playback.stop()
+        if not command.bargein:
+            self._line.digits.clear()
+        return playback
+
+    def _press(self, collector: DigitCollector) -> CollectEnd | None:
+        """Hand over the digits that are there, until the entry ends; the rest stays for the next one."""
+        while self._line.digits:
+            if end := collector.press(self._line.digits.popleft(), _now()):
+                return end
+        return None
+
+    async def _start(self, media: tuple[MediaId, ...]) -> _Playback:
+        """Ask for `media` as one playback; what cannot be found makes it a failed one."""
+        playback = _Playback(self._line, self._next_playback_id(), self._waits)
+        if not media:
+            playback.running = False
+            return playback
+        try:
+            uris = [f"sound:{self._audio.path(name)}" for name in media]
+            length_s = sum(self._audio.duration_s(name) for name in media)
+        except KeyError as error:
+            playback.fail(f"no audio for {error.args[0]}: prepare it with the release that plays it")
+            return playback
+        if any("," in uri for uri in uris):
+            playback.fail("a path with a comma cannot be played by Asterisk: move the cache to a folder without one")
+            return playback
+        await playback.start(uris, length_s)
+        return playback
+
+    def _next_playback_id(self) -> str:
+        self._played += 1
+        return self._playback_id(self._played % _SLOTS)
+
+    def _playback_id(self, slot: int) -> str:
+        return derived_id(self._line.call_id, "playback", slot)
+
+
+class _Playback:
+    """One playback, from the request to its end. `failure` says why it was none."""
+
+    def __init__(self, line: Line, playback_id: str, waits: Waits) -> None:
+        self.running = True
+        self.failure: Failed | None = None
+        self._line = line
+        self._id = playback_id
+        self._waits = waits
+        self._until = 0.0
+        self._started = False
+
+    async def start(self, uris: list[str], length_s: float) -> None:
+        self._until = _now() + self._waits.playback_start_s
+        self._longest_s = length_s + self._waits.playback_slack_s
+        await self._line.request(ari.channels_play_with_id(self._line.channel_id, self._id, media=uris))
+
+    async def step(self) -> None:
+        """Wait for one event and take note of it, if it is about this playback."""
+        item = await self._line.next(self._until)
+        if item is None:
+            await self._overdue()
+        elif isinstance(item, Resynchronised):
+            if await self._line.attempt(ari.playbacks_get(self._id)) is None:
+                self.running = False
+        elif isinstance(item, models.PlaybackStarted) and item.playback.id == self._id:
+            if not self._started:
+                self._started = True
+                self._until = _now() + self._longest_s
+        elif isinstance(item, models.PlaybackFinished) and item.playback.id == self._id:
+            self.running = False
+            if item.playback.state == "failed":
+                self.fail(f"Asterisk could not play {item.playback.media_uri}: check that the file is there")
+
+    async def stop(self) -> None:
+        """End it; what is played next waits for the end by itself."""
+        self.running = False
+        await self._line.send(ari.playbacks_stop(self._id))
+
+    def fail(self, reason: str) -> None:
+        self.running = False
+        self.failure = Failed(reason)
+
+    async def _overdue(self) -> None:
+        if await self._line.attempt(ari.playbacks_get(self._id)) is None and self._started:
+            self.running = False  # it ended, and only the event is missing
+            return
+        what = "end" if self._started else "start"
+        await self.stop()
+        self.fail(f"the playback did not {what} in time; see Asterisk's log for channel {self._line.channel_id}")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
