@@ -168,9 +168,13 @@ class Dialled(msgspec.Struct, frozen=True, tag=True):
 
 
 class HungUp(msgspec.Struct, frozen=True, tag=True):
-    """The caller has gone. `cause` is the Q.850 cause of the caller's channel."""
+    """The caller has gone.
+
+    `cause` is the Q.850 cause of the caller's channel, `talk_s` how long the pending `Dial` had talked.
+    """
 
     cause: int = 16
+    talk_s: float = 0.0
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
