@@ -1,0 +1,16 @@
+"""What a load can see of a caller's later trouble. Each check adds findings; all of them always run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from controller.flow.checks.references import check_references
+from controller.flow.drafts import CentreDraft
+
+CHECKS: tuple[Callable[[CentreDraft], None], ...] = (check_references,)
+
+
+def run_checks(draft: CentreDraft) -> None:
+    """Run every check over the centre as read; findings go to `draft.findings`."""
+    for check in CHECKS:
+        check(draft)

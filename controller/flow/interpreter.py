@@ -1,0 +1,551 @@
+"""Runs a flow: fed one event, returns the next command. No I/O, no clock; the state is plain data.
+
+::
+
+    run = FlowRun.begin(release, "accueil", CallFacts(called="+33…", caller="+33…"), now)
+    command = run.start(now)
+    while command is not None:
+        event = …perform command…           # save run.state() first
+        command = run.feed(event, now)
+    run.ending
+
+After a restart, `FlowRun.resume(release, state)` gives the run back, and `run.pending` the command to perform again.
+Times are aware UTC datetimes. Nothing that a flow, a caller or a service does makes these methods raise: a fault is
+an apology to the caller, then `on_failure` of the flow or the end of the call.
+"""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import phonenumbers
+
+from controller.errors import FlowError
+from controller.flow.commands import (
+    Answer,
+    Answered,
+    Collect,
+    Collected,
+    Command,
+    Dial,
+    Dialled,
+    DialOutcome,
+    Event,
+    Failed,
+    Hangup,
+    HungUp,
+    LookedUp,
+    Lookup,
+    LookupFailed,
+    MediaId,
+    Play,
+    Played,
+)
+from controller.flow.expressions import EvaluationError
+from controller.flow.linking import reads
+from controller.flow.reading import Expr, Template
+from controller.flow.release import APOLOGY, Flow, Release
+from controller.flow.runstate import CallFacts, Frame, Phase, State, decode, encode
+from controller.flow.steps.base import DayStatus, Defaults, Enter, Go, Leave, Outcome, Returned, Step
+from controller.flow.trace import MASK, MAX_DIGITS, Disposition, EndedBy, Ending, Fault, StepRecord
+
+__all__ = ["CallFacts", "Disposition", "EndedBy", "Ending", "FlowRun"]
+
+NORMAL_CLEARING = 16
+TEMPORARY_FAILURE = 41
+_ANSWERS: dict[type[Command], tuple[type[Event], ...]] = {
+    Answer: (Answered,),
+    Play: (Played,),
+    Collect: (Collected,),
+    Lookup: (LookedUp, LookupFailed),
+    Dial: (Dialled,),
+}
+_MAX_NOTE = 200
+
+
+class _FaultError(Exception):
+    """A step cannot go on, for a reason that is not a bug of ours."""
+
+
+class _LimitError(Exception):
+    """The run has passed one of its flow's limits."""
+
+
+class FlowRun:
+    """One call on its way through a flow; see the module. Also the `Turn` that its steps see."""
+
+    __slots__ = ("_faults", "_state", "_steps", "at", "release")
+
+    def __init__(self, release: Release, state: State) -> None:
+        self.release = release
+        self.at = state.began_at
+        self._state = state
+        self._steps: list[StepRecord] = []
+        self._faults: list[Fault] = []
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def begin(cls, release: Release, flow_name: str, call: CallFacts, at: datetime) -> FlowRun:
+        """Return a new run; raise `FlowError` if the release has no such flow."""
+        flow = release.flows.get(flow_name)
+        if flow is None:
+            raise FlowError(f"release {release.hash} has no flow '{flow_name}': name one that it has")
+        language = call.language if call.language in flow.languages else flow.languages[0]
+        return cls(release, State(release.hash, flow_name, call, language, at))
+
+    @classmethod
+    def resume(cls, release: Release, state: bytes) -> FlowRun:
+        """Return the run that `state` was saved from; raise `FlowError` if it cannot go on with `release`."""
+        try:
+            saved = decode(state)
+        except msgspec.MsgspecError as error:
+            raise FlowError("the saved state of the call cannot be read: end the call") from error
+        if saved.release != release.hash:
+            raise FlowError(f"the call runs on release {saved.release}, not {release.hash}: load that one")
+        return cls(release, saved)
+
+    def start(self, at: datetime) -> Command:
+        """Enter the flow; return the first command."""
+        self.at = at
+        state = self._state
+        command = self._advance(lambda: self._open(state.flow, {}, frozenset()))
+        return state.pending if command is None else command
+
+    def feed(self, event: Event, at: datetime) -> Command | None:
+        """Take what the driver reports on `pending`; return the next command, or None when the run has ended."""
+        state = self._state
+        if state.phase is Phase.ENDED:
+            return None
+        self.at = at
+        if isinstance(event, HungUp):
+            return self._gone(event)
+        pending = type(state.pending)
+        if isinstance(event, Failed) or not isinstance(event, _ANSWERS.get(pending, ())):
+            reason = event.reason if isinstance(event, Failed) else f"the driver answered {type(event).__name__}"
+            return self._fail(f"{pending.__name__}: {reason}", mute=pending is Answer)
+        if isinstance(event, Answered):
+            return self._answered()
+        if state.phase is Phase.APOLOGY:
+            return self._after_apology()
+        return self._advance(lambda: self._resume_step(event))
+
+    def state(self) -> bytes:
+        """Return the state to save before `pending` is performed. Take the steps first: they are not part of it."""
+        return encode(self._state)
+
+    @property
+    def pending(self) -> Command:
+        """The command that was given last; `Hangup` once the run has ended."""
+        return self._state.pending
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has ended: nothing follows, but a pending `Hangup` may still have to be performed."""
+        return self._state.phase is Phase.ENDED
+
+    @property
+    def ending(self) -> Ending:
+        """How the run ended. Before its end: how it would be recorded if the call broke off now."""
+        state = self._state
+        if state.ending is not None:
+            return state.ending
+        disposition = Disposition.TALKED if state.talked else Disposition.ABANDONED
+        return Ending(disposition, EndedBy.SYSTEM, 0, "the call broke off")
+
+    @property
+    def flow_name(self) -> str:
+        """The flow the call is in."""
+        return self._state.frames[-1].flow if self._state.frames else self._state.flow
+
+    @property
+    def step_name(self) -> str:
+        """The step the call is in; "" before the first and after the last."""
+        return self._state.frames[-1].step if self._state.frames else ""
+
+    @property
+    def language(self) -> str:
+        """The language the caller hears."""
+        return self._state.language
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether the state holds secret values just now."""
+        return any(frame.secrets for frame in self._state.frames)
+
+    def take_steps(self) -> list[StepRecord]:
+        """Return the steps left since the last call of this, in order."""
+        taken, self._steps = self._steps, []
+        return taken
+
+    def take_faults(self) -> list[Fault]:
+        """Return what went wrong since the last call of this, for the log."""
+        taken, self._faults = self._faults, []
+        return taken
+
+    # --- what steps see: Turn ---------------------------------------------------------------------------------
+
+    @property
+    def local(self) -> dict[str, Any]:
+        """Plain data of the present step."""
+        return self._frame.local
+
+    @property
+    def defaults(self) -> Defaults:
+        """The flow's defaults."""
+        return self._flow.defaults
+
+    def media(self, prompts: tuple[str, ...]) -> tuple[MediaId, ...]:
+        """Return what is played for `prompts`."""
+        known = self._flow.prompts
+        language = self._state.language
+        try:
+            parts = [known[name].media(language, self.evaluate) for name in prompts]
+        except (ValueError, EvaluationError) as error:
+            raise _FaultError(f"prompt {', '.join(prompts)}: {error}") from None
+        return parts[0] if len(parts) == 1 else tuple(media for part in parts for media in part)
+
+    def evaluate(self, expr: Expr, more: Mapping[str, Any] | None = None) -> Any:
+        """Return the value of `expr`; raise `EvaluationError` if it has none."""
+        program = expr.program
+        if program is None:
+            raise _FaultError("an expression that was never compiled")
+        values = {**self._frame.variables, **(more or {})}
+        for name in program.names:
+            if name not in values:
+                found = self._built_in(name)
+                if found is not None:
+                    values[name] = found
+        return program.evaluate(values)
+
+    def fill(self, template: Template) -> str:
+        """Return `template` with its names substituted, percent-encoded in a URL; raise `EvaluationError`."""
+        parts = list(template.parts)
+        for place in range(1, len(parts), 2):
+            text = _as_text(self._look_up(parts[place]))
+            parts[place] = _encoded(text) if template.url else text
+        filled = "".join(parts)
+        if not filled.isprintable():
+            raise EvaluationError("a value with control characters")
+        return filled
+
+    def is_secret(self, *values: Expr | Template) -> bool:
+        """Tell whether one of `values` reads a secret variable."""
+        secrets = self._frame.secrets
+        return bool(secrets) and any(not secrets.isdisjoint(reads(value)) for value in values)
+
+    def save(self, name: str, value: Any, *, secret: bool = False) -> None:
+        """Give the variable `name` a value."""
+        frame = self._frame
+        frame.variables[name] = value
+        if secret:
+            frame.secrets.add(name)
+        else:
+            frame.secrets.discard(name)
+
+    def speak(self, language: str) -> None:
+        """Go on in `language`."""
+        self._state.language = language
+
+    def calendar(self, name: str) -> DayStatus:
+        """Return a calendar of the centre."""
+        return self.release.calendars[name]
+
+    def next_dial(self) -> int:
+        """Return the number of the next dial of this call, from 1."""
+        self._state.dials += 1
+        return self._state.dials
+
+    def note(self, **detail: Any) -> None:
+        """Add to the step's record; long texts are cut."""
+        frame = self._frame
+        for key, value in detail.items():
+            frame.detail[key] = value[:_MAX_NOTE] if isinstance(value, str) else value
+
+    def pressed(self, digits: str, *, secret: bool = False) -> None:
+        """Add digits to the step's record; attempts are set apart by a blank."""
+        frame = self._frame
+        shown = MASK if secret else digits
+        frame.digits = f"{frame.digits} {shown}".strip()[:MAX_DIGITS]
+
+    # --- from step to step ------------------------------------------------------------------------------------
+
+    @property
+    def _frame(self) -> Frame:
+        return self._state.frames[-1]
+
+    @property
+    def _flow(self) -> Flow:
+        return self.release.flows[self._state.frames[-1].flow]
+
+    @property
+    def _step(self) -> Step:
+        return self._flow.steps[self._frame.step]
+
+    def _advance(self, produce: Callable[[], Outcome]) -> Command | None:
+        """Go on from what `produce` gives until there is a command; turn everything that goes wrong into one."""
+        try:
+            outcome = produce()
+            while True:  # bounded: each turn but the last enters a step, and these are limited
+                if isinstance(outcome, Go):
+                    self._leave_step(outcome.exit)
+                    outcome = self._enter_step(outcome.target)
+                elif isinstance(outcome, Enter):
+                    outcome = self._open(outcome.flow, outcome.values, outcome.secret)
+                elif isinstance(outcome, Leave):
+                    self._leave_step(outcome.exit)
+                    if len(self._state.frames) == 1 or self._frame.in_hangup:
+                        return self._emit(Hangup(NORMAL_CLEARING))
+                    self._state.frames.pop()
+                    outcome = self._step.resume(self, Returned(outcome.exit, outcome.values, outcome.secret))
+                else:
+                    return self._emit(outcome)
+        except _LimitError as limit:
+            return self._limit(str(limit))
+        except (_FaultError, EvaluationError) as fault:
+            return self._fail(str(fault))
+        except Exception as error:  # noqa: BLE001 - one step's bug is that call's, and ends in an apology
+            return self._fail(self._bug(error), traceback.format_exc() if not self.holds_secrets else "")
+
+    def _open(self, name: str, values: Mapping[str, Any], secret: frozenset[str]) -> Outcome:
+        """Begin a flow with `values` for its inputs."""
+        flow = self.release.flows[name]
+        frame = Frame(name, "", self.at)
+        frame.variables.update(values)
+        frame.secrets.update(secret)
+        self._state.frames.append(frame)
+        for variable, expr in flow.variables.items():
+            self.save(variable, self.evaluate(expr), secret=self.is_secret(expr))
+        return self._enter_step(flow.start)
+
+    def _enter_step(self, name: str) -> Outcome:
+        state = self._state
+        frame = state.frames[-1]
+        frame.step = name
+        frame.entered_at = self.at
+        frame.local, frame.detail, frame.digits = {}, {}, ""
+        state.entered += 1
+        limits = self.release.flows[state.flow].limits
+        if state.entered > limits.steps + (limits.steps if state.phase is Phase.GONE else 0):
+            raise _LimitError(f"more than {limits.steps} steps (limits: steps)")
+        self._check_duration()
+        return self.release.flows[frame.flow].steps[name].enter(self)
+
+    def _resume_step(self, event: Event) -> Outcome:
+        self._count_talk(event)
+        self._check_duration()
+        return self._step.resume(self, event)
+
+    def _count_talk(self, event: Event) -> None:
+        state = self._state
+        if isinstance(event, Dialled) and event.outcome is DialOutcome.TALKED:
+            state.talked = True
+            state.talked_s += event.talk_s
+
+    def _check_duration(self) -> None:
+        state = self._state
+        if state.phase is Phase.GONE:
+            return
+        limit = self.release.flows[state.flow].limits.duration_s
+        if (self.at - state.began_at).total_seconds() - state.talked_s > limit:
+            raise _LimitError(f"longer than {limit:g} s (limits: duration)")
+
+    def _leave_step(self, exit_name: str, frame: Frame | None = None) -> None:
+        """Write the record of a step; of the innermost frame unless told otherwise."""
+        left = frame or self._frame
+        if not left.step:
+            return
+        state = self._state
+        state.seq += 1
+        kind = self.release.flows[left.flow].steps[left.step].type
+        record = StepRecord(
+            state.seq, left.flow, left.step, kind, left.entered_at, self.at, exit_name, left.digits, left.detail
+        )
+        self._steps.append(record)
+        left.step = ""
+
+    def _leave_all(self, exit_name: str) -> None:
+        for frame in reversed(self._state.frames):
+            self._leave_step(exit_name, frame)
+
+    def _emit(self, command: Command) -> Command | None:
+        """Give `command` to the driver; answer first if it needs an answered call."""
+        state = self._state
+        if isinstance(command, Lookup):
+            command = msgspec.structs.replace(command, step=self._frame.step)
+        elif state.phase is Phase.GONE:
+            return self._next_hangup_chain()
+        if isinstance(command, Hangup):
+            return self._hang_up(command)
+        if not state.answered and not isinstance(command, Lookup | Answer):
+            state.deferred = command
+            command = Answer()
+        state.pending = command
+        return command
+
+    def _answered(self) -> Command | None:
+        state = self._state
+        state.answered = True
+        waiting, state.deferred = state.deferred, None
+        if waiting is None:
+            return self._fail("nothing was to follow the answer")
+        state.pending = waiting
+        return waiting
+
+    # --- ends -------------------------------------------------------------------------------------------------
+
+    def _hang_up(self, command: Hangup) -> Command:
+        state = self._state
+        self._leave_all("hangup")
+        if state.ending is None:
+            disposition = Disposition.TALKED if state.talked else Disposition.COMPLETED
+            state.ending = Ending(disposition, EndedBy.FLOW, command.cause)
+        return self._end(command)
+
+    def _end(self, command: Hangup) -> Command:
+        state = self._state
+        state.phase = Phase.ENDED
+        state.pending = command
+        state.deferred = None
+        state.frames.clear()
+        return command
+
+    def _gone(self, event: HungUp) -> Command | None:
+        """The caller has left: write that down and run the flows' on_hangup, innermost first."""
+        state = self._state
+        if state.phase is Phase.GONE:
+            return self._next_hangup_chain()
+        state.talked = state.talked or event.talk_s > 0
+        state.talked_s += event.talk_s
+        if state.ending is None:
+            at_end = bool(state.frames) and bool(self._frame.step) and self._step.ends
+            disposition = Disposition.COMPLETED if at_end else Disposition.ABANDONED
+            if state.talked:
+                disposition = Disposition.TALKED
+            state.ending = Ending(disposition, EndedBy.CALLER, event.cause)
+        self._leave_all("hung_up")
+        state.phase = Phase.GONE
+        return self._next_hangup_chain()
+
+    def _next_hangup_chain(self) -> Command | None:
+        state = self._state
+        while state.frames:
+            frame = state.frames[-1]
+            first = self.release.flows[frame.flow].on_hangup
+            if first and not frame.in_hangup:
+                frame.in_hangup = True
+                return self._advance(functools.partial(self._enter_step, first))
+            self._leave_step("end", frame)
+            state.frames.pop()
+        self._end(Hangup(NORMAL_CLEARING))
+        return None
+
+    def _limit(self, reason: str) -> Command | None:
+        state = self._state
+        if state.phase is not Phase.STEPS:
+            return self._fail(reason)
+        self._fault(reason)
+        self._leave_all("limit")
+        state.ending = Ending(Disposition.LIMIT, EndedBy.SYSTEM, NORMAL_CLEARING, reason)
+        return self._apologise()
+
+    def _fail(self, reason: str, trace: str = "", *, mute: bool = False) -> Command | None:
+        """A fault: apologise, unless `mute`, and go on with on_failure; a second one ends the call."""
+        state = self._state
+        self._fault(reason, trace)
+        if state.phase is Phase.GONE:
+            if state.frames:
+                self._leave_step("fault")
+            return self._next_hangup_chain()
+        self._leave_all("fault")
+        state.failures += 1
+        mute = mute or state.phase is Phase.APOLOGY
+        recoverable = any(self.release.flows[frame.flow].on_failure for frame in state.frames)
+        state.recover = recoverable and not mute and state.failures == 1 and state.ending is None
+        if not state.recover and state.ending is None:
+            state.ending = Ending(Disposition.FAILED, EndedBy.SYSTEM, TEMPORARY_FAILURE, reason[:_MAX_NOTE])
+        return self._hang_up(Hangup(TEMPORARY_FAILURE)) if mute else self._apologise()
+
+    def _apologise(self) -> Command | None:
+        state = self._state
+        state.phase = Phase.APOLOGY
+        state.deferred = None
+        prompts = self.release.flows[self.flow_name].prompts
+        prompt = prompts.get(APOLOGY)
+        fixed = prompt.fixed.get(state.language) if prompt is not None else None
+        return self._emit(Play(fixed or (f"say/{state.language}/{APOLOGY}",), bargein=False))
+
+    def _after_apology(self) -> Command | None:
+        state = self._state
+        if not state.recover:
+            return self._hang_up(Hangup(NORMAL_CLEARING))
+        state.recover = False
+        state.phase = Phase.STEPS
+        while len(state.frames) > 1 and not self._flow.on_failure:
+            state.frames.pop()
+        return self._advance(lambda: self._enter_step(self._flow.on_failure))
+
+    def _fault(self, reason: str, trace: str = "") -> None:
+        frame = self._state.frames[-1] if self._state.frames else None
+        if frame is not None:
+            frame.detail["fault"] = reason[:_MAX_NOTE]
+        self._faults.append(Fault(self.flow_name, self.step_name, reason, trace))
+
+    def _bug(self, error: Exception) -> str:
+        """Say what a bug was, without quoting values where some are secret."""
+        return type(error).__name__ if self.holds_secrets else f"{type(error).__name__}: {error}"
+
+    # --- values -----------------------------------------------------------------------------------------------
+
+    def _built_in(self, name: str) -> str | None:
+        call = self._state.call
+        if name == "caller.country":
+            return call.country or _country(call.caller, self.release.country)
+        if name == "now":
+            return self.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        known = {
+            "caller.number": call.caller,
+            "caller.name": call.caller_name,
+            "called.number": call.called,
+            "language": self._state.language,
+        }
+        return known.get(name)
+
+    def _look_up(self, name: str) -> Any:
+        found = self._built_in(name)
+        if found is not None:
+            return found
+        value: Any = self._frame.variables
+        for part in name.split("."):
+            if not isinstance(value, dict) or part not in value:
+                raise EvaluationError(f"{name} has no value yet")
+            value = value[part]
+        return value
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | str):
+        return str(value)
+    raise EvaluationError("only text, numbers and booleans can be put into a text")
+
+
+def _encoded(text: str) -> str:
+    """Return `text` as one segment of a URL: a value of dots must not climb the path."""
+    encoded = quote(text, safe="")
+    return encoded.replace(".", "%2E") if not encoded.strip(".") else encoded
+
+
+def _country(number: str, region: str) -> str:
+    """Return the ISO code of the country a caller's number belongs to, "" when it cannot be told."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number, region)) or ""
+    except phonenumbers.NumberParseException:
+        return ""

@@ -1,0 +1,510 @@
+"""The kinds of fields in flow and centre files: how each is written, read and described."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from controller.flow.expressions import ValueType
+from controller.flow.findings import clipped, did_you_mean
+from controller.flow.reading import (
+    BAD,
+    Bad,
+    Context,
+    Kind,
+    Template,
+    Use,
+    What,
+    Write,
+    as_text,
+    read_struct,
+    schema_of,
+)
+from controller.flow.yamltext import ListNode, MapNode, Node, TextNode
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""Steps, flows, prompts, calendars, variables: lower case, digits, underscore; a letter first."""
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SUBSTITUTION = re.compile(r"\$\{([^{}]*)\}")
+_DOTTED = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,8}")
+_MAX_TEXT = 4000
+_MAX_ENTRIES = 500
+
+
+class Text(Kind):
+    """Free text."""
+
+    def __init__(self, max_length: int = 200) -> None:
+        self.max_length = max_length
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, "text")
+        if text is None:
+            return BAD
+        if len(text.text) > self.max_length:
+            ctx.findings.error(text.mark, "length", f"'{path[-1]}' is longer than {self.max_length} characters")
+            return BAD
+        return text.text
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "number", "boolean"], "maxLength": self.max_length}
+
+
+class Pattern(Kind):
+    """Text of a certain form; `expected` says which, in words."""
+
+    def __init__(self, pattern: str, expected: str) -> None:
+        self.pattern = re.compile(pattern)
+        self.expected = expected
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, self.expected)
+        if text is None:
+            return BAD
+        if not self.pattern.fullmatch(text.text):
+            message = f"'{path[-1]}' must be {self.expected}, not '{clipped(text.text, 60)}'"
+            ctx.findings.error(text.mark, "form", message)
+            return BAD
+        return text.text
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "integer"], "pattern": f"^(?:{self.pattern.pattern})$"}
+
+
+class Integer(Kind):
+    """A whole number within bounds."""
+
+    def __init__(self, minimum: int, maximum: int) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        expected = f"a whole number from {self.minimum} to {self.maximum}"
+        text = as_text(node, ctx, expected)
+        if text is None:
+            return BAD
+        if re.fullmatch(r"-?[0-9]{1,9}", text.text) and self.minimum <= int(text.text) <= self.maximum:
+            return int(text.text)
+        message = f"'{path[-1]}' must be {expected}, not '{clipped(text.text, 40)}'"
+        ctx.findings.error(text.mark, "number", message)
+        return BAD
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
+
+
+class Flag(Kind):
+    """`true` or `false`."""
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, "true or false")
+        if text is None:
+            return BAD
+        if text.text in ("true", "false"):
+            return text.text == "true"
+        meant = {"yes": "true", "on": "true", "oui": "true", "no": "false", "off": "false", "non": "false"}
+        hint = meant.get(text.text.lower(), "")
+        message = f"'{path[-1]}' must be true or false, not '{clipped(text.text, 40)}'"
+        ctx.findings.error(text.mark, "flag", message, f"write {hint}" if hint else "")
+        return BAD
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+class Duration(Kind):
+    """A duration with its unit, within bounds in seconds; read into seconds."""
+
+    suffix = "_s"
+
+    def __init__(self, minimum_s: float, maximum_s: float) -> None:
+        self.minimum_s = minimum_s
+        self.maximum_s = maximum_s
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, "a duration such as 5s or 2m")
+        if text is None:
+            return BAD
+        match = _DURATION.fullmatch(text.text)
+        if match is None:
+            hint = f"write {text.text}s" if re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text.text) else "units: ms s m h"
+            message = f"'{path[-1]}' must be a duration with its unit, not '{clipped(text.text, 40)}'"
+            ctx.findings.error(text.mark, "duration", message, hint)
+            return BAD
+        seconds = float(match[1]) * _UNITS[match[2]]
+        if not self.minimum_s <= seconds <= self.maximum_s:
+            message = f"'{path[-1]}' must last from {self.minimum_s:g}s to {self.maximum_s:g}s, not {text.text}"
+            ctx.findings.error(text.mark, "duration", message)
+            return BAD
+        return seconds
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{_DURATION.pattern}$"}
+
+
+class Word(Kind):
+    """One of a few words."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, "one of " + ", ".join(self.words))
+        if text is None:
+            return BAD
+        if text.text in self.words:
+            return text.text
+        message = f"'{path[-1]}' has no value '{clipped(text.text, 40)}'"
+        ctx.findings.error(text.mark, "word", message, did_you_mean(text.text, self.words))
+        return BAD
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.words)}
+
+
+class Name(Kind):
+    """A name that is given here."""
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, "a name")
+        return BAD if text is None or not valid_name(text, ctx) else text.text
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{NAME.pattern}$"}
+
+
+def valid_name(node: TextNode, ctx: Context) -> bool:
+    """Return whether `node` is a name as we write them; else add a finding."""
+    if NAME.fullmatch(node.text):
+        return True
+    lowered = re.sub(r"[^a-z0-9_]+", "_", node.text.lower()).strip("_")[:64]
+    hint = f"write {lowered}" if NAME.fullmatch(lowered) else ""
+    message = f"'{clipped(node.text, 60)}' is not a name: a lower-case letter, then letters, digits and _"
+    ctx.findings.error(node.mark, "name", message, hint)
+    return False
+
+
+class RefTo(Kind):
+    """The name of a calendar, an extension, a language or another flow, that exists elsewhere."""
+
+    def __init__(self, what: What) -> None:
+        self.what = what
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, f"the name of a {self.what}")
+        return BAD if text is None else ctx.refer(self.what, text)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "integer"]}
+
+
+class Prompts(Kind):
+    """The name of a prompt, or a list of names: read into a tuple."""
+
+    def __init__(self, max_names: int = 1) -> None:
+        self.max_names = max_names
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        nodes = node.items if isinstance(node, ListNode) else (node,)
+        if not 1 <= len(nodes) <= self.max_names:
+            ctx.findings.error(node.mark, "length", f"'{path[-1]}' takes 1 to {self.max_names} prompts")
+            return BAD
+        texts = [as_text(one, ctx, "the name of a prompt") for one in nodes]
+        names = tuple(ctx.refer("prompt", text) for text in texts if text is not None)
+        return names if len(names) == len(texts) else BAD
+
+    def schema(self) -> dict[str, Any]:
+        one = {"type": "string"}
+        if self.max_names == 1:
+            return one
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": self.max_names}]}
+
+
+class Exit(Kind):
+    """The step an exit leads to. `moves`: the exit takes an act of the caller, or a conversation."""
+
+    def __init__(self, *, moves: bool = False) -> None:
+        self.moves = moves
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, "the name of a step")
+        if text is None:
+            return BAD
+        return ctx.refer("step", text, exit_name(path), moves=self.moves)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+def exit_name(path: Iterable[str]) -> str:
+    """Return the name of the exit whose target is written under the keys `path` of a step.
+
+    `then` and `go` only say where an exit leads: `no_input: {then: x}` is the exit `no_input`. `choices` and
+    `exits` only group: `choices: {1: x}` is the exit `1`.
+    """
+    return ".".join(key for key in path if key not in ("then", "go", "choices", "exits"))
+
+
+class ExitMap(Kind):
+    """Several exits: key → step, the keys of a certain form."""
+
+    def __init__(self, pattern: str, expected: str, *, moves: bool = False) -> None:
+        self.pattern = re.compile(pattern)
+        self.expected = expected
+        self.exit = Exit(moves=moves)
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        entries = _entries(node, ctx, path)
+        if entries is None:
+            return BAD
+        exits: dict[str, str] = {}
+        good = True
+        for key, (mark, value) in entries.items():
+            target = self.exit.read(value, ctx, (*path, key))
+            if not self.pattern.fullmatch(key):
+                ctx.findings.error(mark, "form", f"'{clipped(key, 40)}' is not {self.expected}")
+                good = False
+            elif isinstance(target, Bad):
+                good = False
+            else:
+                exits[key] = target
+        return exits if good else BAD
+
+    def schema(self) -> dict[str, Any]:
+        keys = f"^(?:{self.pattern.pattern})$"
+        step = {"type": "string"}
+        return {
+            "type": "object",
+            "patternProperties": {keys: step},
+            "additionalProperties": False,
+            "minProperties": 1,
+        }
+
+
+class Cel(Kind):
+    """A CEL expression. `wants` is the type it must have, `scope` names what more it may read."""
+
+    def __init__(self, wants: ValueType | None = None, scope: str = "") -> None:
+        self.wants = wants
+        self.scope = scope
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, "an expression")
+        return BAD if text is None else ctx.expression(text, wants=self.wants, scope=self.scope)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "number", "boolean"]}
+
+
+class Variable(Kind):
+    """The name of a variable that the step gives a value of `type`."""
+
+    def __init__(self, type_: ValueType = ValueType.ANY) -> None:
+        self.type = type_
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, "the name of a variable")
+        if text is None or not valid_name(text, ctx):
+            return BAD
+        ctx.writes.append(Write(text.text, text.mark, ctx.step, self.type))
+        return text.text
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{NAME.pattern}$"}
+
+
+class Assignments(Kind):
+    """Names → expressions. With `writes` the names are variables that get the values; else just names.
+
+    `outside`: the values come from outside the flow, so that they are not secret because of what they are read from.
+    """
+
+    def __init__(self, *, writes: bool, scope: str = "", outside: bool = False) -> None:
+        self.writes = writes
+        self.scope = scope
+        self.outside = outside
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        entries = _entries(node, ctx, path)
+        if entries is None:
+            return BAD
+        values: dict[str, Any] = {}
+        good = True
+        for key, (mark, value) in entries.items():
+            text = as_text(value, ctx, "an expression")
+            if not valid_name(TextNode(mark, key), ctx) or text is None:
+                good = False
+                continue
+            expr = ctx.expression(text, scope=self.scope)
+            values[key] = expr
+            if self.writes:
+                ctx.writes.append(Write(key, mark, ctx.step, source=None if self.outside else expr))
+        return values if good else BAD
+
+    def schema(self) -> dict[str, Any]:
+        value = {"type": ["string", "number", "boolean"]}
+        return {"type": "object", "propertyNames": {"pattern": f"^{NAME.pattern}$"}, "additionalProperties": value}
+
+
+class Url(Kind):
+    """An absolute http or https URL; `${…}` only after the host, where it is percent-encoded."""
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        text = as_text(node, ctx, "a URL")
+        if text is None:
+            return BAD
+        template = read_template(text, ctx, url=True)
+        if template is None:
+            return BAD
+        head = template.parts[0]
+        try:
+            split = urlsplit(head)
+            port = split.port
+        except ValueError:
+            ctx.findings.error(text.mark, "url", "this is not a URL")
+            return BAD
+        whole_host = len(template.parts) == 1 or "/" in head.partition("://")[2]
+        if split.scheme not in ("http", "https") or not split.hostname or port == 0 or not whole_host:
+            message = "a URL starts with https:// and a fixed host; ${…} may stand only after the host"
+            ctx.findings.error(text.mark, "url", message, "https://host.example/path/${name}")
+            return BAD
+        if split.username is not None or "\\" in text.text or not text.text.isprintable() or " " in text.text:
+            ctx.findings.error(text.mark, "url", "a URL holds no user name, backslash, blank or control character")
+            return BAD
+        ctx.uses.append(Use("url", template, text.mark, ctx.step))
+        return template
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^https?://"}
+
+
+class Headers(Kind):
+    """HTTP headers: name → text with `${…}`."""
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        entries = _entries(node, ctx, path)
+        if entries is None:
+            return BAD
+        headers: dict[str, Template] = {}
+        for key, (mark, value) in entries.items():
+            text = as_text(value, ctx, "a header's value")
+            template = None if text is None else read_template(text, ctx)
+            if template is None:
+                return BAD
+            if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", key) or not value_is_header(template):
+                ctx.findings.error(mark, "header", f"'{clipped(key, 40)}' is not a header that can be sent")
+                return BAD
+            ctx.uses.append(Use("header", template, mark, ctx.step))
+            headers[key] = template
+        return headers
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+
+
+def value_is_header(template: Template) -> bool:
+    """Return whether the fixed parts of `template` may stand in an HTTP header."""
+    return all(part.isprintable() for part in template.parts[::2])
+
+
+def read_template(node: TextNode, ctx: Context, *, url: bool = False) -> Template | None:
+    """Split `node` at its `${…}`; add a finding and return None when one of them is not a name."""
+    if len(node.text) > _MAX_TEXT:
+        ctx.findings.error(node.mark, "length", f"longer than {_MAX_TEXT} characters")
+        return None
+    parts = tuple(part.strip() if i % 2 else part for i, part in enumerate(_SUBSTITUTION.split(node.text)))
+    for part in parts[::2]:
+        if "${" in part:
+            ctx.findings.error(node.mark, "template", "a ${ without its }", "write ${name}")
+            return None
+    for name in parts[1::2]:
+        if not _DOTTED.fullmatch(name):
+            message = f"${{{clipped(name, 40)}}} is not the name of a variable; ${{…}} only substitutes"
+            ctx.findings.error(node.mark, "template", message, "compute it in a `set` step before")
+            return None
+    return Template(parts, node.mark, url)
+
+
+class Nested(Kind):
+    """A mapping with a declaration of its own."""
+
+    def __init__(self, model: type[msgspec.Struct]) -> None:
+        self.model = model
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        return read_struct(self.model, node, ctx, path)
+
+    def schema(self) -> dict[str, Any]:
+        return schema_of(self.model)
+
+
+class ListOf(Kind):
+    """A list of one kind, read into a tuple. The path of an item counts from 1."""
+
+    def __init__(self, kind: Kind, minimum: int = 1, maximum: int = 50) -> None:
+        self.kind = kind
+        self.minimum = minimum
+        self.maximum = maximum
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        if not isinstance(node, ListNode):
+            ctx.findings.error(node.mark, "structure", f"'{path[-1]}' must be a list", "write [a, b] or - lines")
+            return BAD
+        if not self.minimum <= len(node.items) <= self.maximum:
+            message = f"'{path[-1]}' takes {self.minimum} to {self.maximum} items, not {len(node.items)}"
+            ctx.findings.error(node.mark, "length", message)
+            return BAD
+        values = tuple(self.kind.read(item, ctx, (*path, str(i))) for i, item in enumerate(node.items, start=1))
+        return BAD if any(isinstance(value, Bad) for value in values) else values
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "type": "array",
+            "items": self.kind.schema(),
+            "minItems": self.minimum,
+            "maxItems": self.maximum,
+        }
+
+
+class MapOf(Kind):
+    """A mapping from names (or keys of a form) to one kind, read into a dict."""
+
+    def __init__(self, kind: Kind, pattern: str = NAME.pattern, expected: str = "a name") -> None:
+        self.kind = kind
+        self.pattern = re.compile(pattern)
+        self.expected = expected
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        entries = _entries(node, ctx, path)
+        if entries is None:
+            return BAD
+        values: dict[str, Any] = {}
+        for key, (mark, value) in entries.items():
+            if not self.pattern.fullmatch(key):
+                ctx.findings.error(mark, "form", f"'{clipped(key, 60)}' is not {self.expected}")
+                continue
+            item = self.kind.read(value, ctx, (*path, key))
+            if not isinstance(item, Bad):
+                values[key] = item
+        return values if len(values) == len(entries) else BAD
+
+    def schema(self) -> dict[str, Any]:
+        keys = f"^(?:{self.pattern.pattern})$"
+        return {"type": "object", "patternProperties": {keys: self.kind.schema()}, "additionalProperties": False}
+
+
+def _entries(node: Node, ctx: Context, path: tuple[str, ...]) -> dict[str, Any] | None:
+    """Return the entries of a mapping of a sane size; else add a finding."""
+    if not isinstance(node, MapNode):
+        ctx.findings.error(node.mark, "structure", f"'{path[-1]}' must be a mapping (key: value)")
+        return None
+    if not 1 <= len(node.entries) <= _MAX_ENTRIES:
+        message = f"'{path[-1]}' takes 1 to {_MAX_ENTRIES} entries, not {len(node.entries)}"
+        ctx.findings.error(node.mark, "length", message)
+        return None
+    return dict(node.entries)

@@ -1,0 +1,96 @@
+"""Second pass of a load: expressions are compiled once all variables of a flow are known, secrets are followed."""
+
+from __future__ import annotations
+
+from controller.flow.drafts import FlowDraft
+from controller.flow.expressions import ExpressionError, ValueType, compile_expression
+from controller.flow.findings import Findings, Mark
+from controller.flow.reading import Expr, Template, Write
+
+BUILT_IN = {
+    "caller.number": ValueType.TEXT,
+    "caller.country": ValueType.TEXT,
+    "caller.name": ValueType.TEXT,
+    "called.number": ValueType.TEXT,
+    "language": ValueType.TEXT,
+    "now": ValueType.TEXT,
+}
+"""What every expression may read. `now` is RFC 3339 in UTC: `timestamp(now).getHours("Europe/Paris")`."""
+
+_SCOPES = {
+    "": {},
+    "response": {"body": ValueType.ANY, "status": ValueType.INT},
+    "result": {"result": ValueType.MAP},
+}
+_ROOTS = frozenset(name.partition(".")[0] for name in BUILT_IN)
+_RESERVED = _ROOTS | {"body", "status", "result"}
+
+
+def variables_of(draft: FlowDraft, findings: Findings) -> dict[str, ValueType]:
+    """Return what the flow's steps can set, with the type if all agree; add findings for reserved names."""
+    types: dict[str, ValueType] = {}
+    for write in draft.ctx.writes:
+        if write.name in _RESERVED:
+            message = f"'{write.name}' is a name of the language, not of a variable"
+            findings.error(write.mark, "reserved-name", message, f"write {write.name}_1")
+            continue
+        known = types.setdefault(write.name, write.type)
+        if known is not write.type:
+            types[write.name] = ValueType.ANY
+    return types
+
+
+def link(draft: FlowDraft, findings: Findings) -> None:
+    """Compile the expressions of a flow, check its templates, and find the variables that can hold secrets."""
+    variables = variables_of(draft, findings)
+    for expr in draft.ctx.expressions:
+        compile_expr(expr, variables, findings)
+    for use in draft.ctx.uses:
+        if isinstance(use.value, Template):
+            _check_names(use.value, variables, findings)
+    draft.secrets = secret_variables(draft)
+
+
+def compile_expr(expr: Expr, variables: dict[str, ValueType], findings: Findings) -> None:
+    """Set `expr.program`, or add a finding at the place in the file."""
+    names = {**BUILT_IN, **_SCOPES[expr.scope], **variables}
+    try:
+        expr.program = compile_expression(expr.source, names, expect=expr.wants)
+    except ExpressionError as error:
+        mark = Mark(expr.mark.file, expr.mark.line, expr.mark.column + error.offset)
+        findings.error(mark, "expression", error.message, error.suggestion)
+
+
+def _check_names(template: Template, variables: dict[str, ValueType], findings: Findings) -> None:
+    for name in template.names:
+        if name in BUILT_IN:
+            continue
+        if name.partition(".")[0] in _ROOTS or name.partition(".")[0] not in variables:
+            compile_expr(Expr(name, template.mark, ""), variables, findings)
+
+
+def secret_variables(draft: FlowDraft) -> frozenset[str]:
+    """Return the variables that can hold a secret: entered or fetched as one, or computed from one."""
+    secrets = {write.name for write in draft.ctx.writes if _is_source(draft, write)}
+    for _ in range(len(draft.ctx.writes)):
+        more = {
+            write.name
+            for write in draft.ctx.writes
+            if write.name not in secrets and write.source is not None and reads(write.source) & secrets
+        }
+        if not more:
+            break
+        secrets |= more
+    return frozenset(secrets)
+
+
+def _is_source(draft: FlowDraft, write: Write) -> bool:
+    step = draft.steps[write.step].step if write.step in draft.steps else None
+    return write.source is None and bool(getattr(step, "secret", False))
+
+
+def reads(value: Expr | Template) -> frozenset[str]:
+    """Return the names of variables that an expression or a template reads."""
+    if isinstance(value, Template):
+        return frozenset(name.partition(".")[0] for name in value.names)
+    return value.program.names if value.program is not None else frozenset()

@@ -1,0 +1,148 @@
+"""A release: one version of a centre, checked and compiled, that calls run on. Immutable; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+import phonenumbers
+
+from controller.flow import spoken
+from controller.flow.commands import MediaId
+from controller.flow.findings import Finding, Mark
+from controller.flow.kinds import Duration, Integer
+from controller.flow.prompts import Prompt
+from controller.flow.reading import Expr
+from controller.flow.steps.base import DayStatus, Defaults, Step
+
+APOLOGY = "excuse"
+"""The prompt played before a call ends for a fault or a limit; the fragment of that name, if there is none."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What bounds one run of a flow; conversations do not count towards the duration."""
+
+    duration_s: Annotated[float, Duration(10, 7200)] = 900.0
+    steps: Annotated[int, Integer(5, 2000)] = 200
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """An exit of a step. `moves`: taking it takes an act of the caller, or a conversation."""
+
+    step: str
+    exit: str
+    target: str
+    moves: bool = False
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """One flow, ready to run."""
+
+    name: str
+    title: str
+    start: str
+    languages: tuple[str, ...]
+    limits: Limits
+    defaults: Defaults
+    steps: dict[str, Step]
+    marks: dict[str, Mark]
+    edges: tuple[Edge, ...]
+    prompts: dict[str, Prompt]
+    variables: dict[str, Expr]
+    inputs: tuple[str, ...]
+    on_hangup: str = ""
+    on_failure: str = ""
+    secrets: frozenset[str] = frozenset()
+    """Variables that can hold a secret, as far as a load can see."""
+
+
+class Number(msgspec.Struct, frozen=True):
+    """A number of the company: where a call to it goes. `number` is as written in centre.yaml."""
+
+    number: str
+    flow: str
+    language: str = ""
+    tariff_class: str = ""
+    title: str = ""
+
+
+class Extension(msgspec.Struct, frozen=True):
+    """An extension that flows may dial: the SIP endpoint behind it."""
+
+    number: str
+    endpoint: str
+    label: str = ""
+
+
+class HttpHost(msgspec.Struct, frozen=True, order=True):
+    """A host that `http` steps may reach."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class Release(msgspec.Struct, frozen=True):
+    """One version of a centre. `hash` is over all sources and recordings: equal hashes, equal behaviour."""
+
+    hash: str
+    title: str
+    country: str
+    zone: str
+    default_language: str
+    numbers: dict[str, Number]
+    extensions: dict[str, Extension]
+    calendars: Mapping[str, DayStatus]
+    http_hosts: frozenset[HttpHost]
+    flows: dict[str, Flow]
+    remarks: tuple[Finding, ...] = ()
+    """Warnings and notes of the load."""
+
+    def number(self, called: str) -> Number | None:
+        """Return the entry for a called number, in whatever of its forms the trunk delivers it."""
+        for form in (called.strip(), *number_forms(called, self.country)):
+            found = self.numbers.get(form)
+            if found is not None:
+                return found
+        return None
+
+    def texts(self) -> list[tuple[str, str, MediaId]]:
+        """Return (language, text, media id) of everything to synthesise, each once."""
+        found = {
+            media: (language, text, media)
+            for flow in self.flows.values()
+            for prompt in flow.prompts.values()
+            for language, text, media in prompt.texts
+        }
+        return [found[media] for media in sorted(found)]
+
+    def media(self) -> set[MediaId]:
+        """Return everything a call can play: recordings, texts, and the fragments values are spoken from."""
+        found: set[MediaId] = set()
+        for flow in self.flows.values():
+            found |= {f"say/{language}/{APOLOGY}" for language in flow.languages}
+            for prompt in flow.prompts.values():
+                for language, segments in prompt.segments.items():
+                    for segment in segments:
+                        if isinstance(segment, tuple):
+                            found.update(segment)
+                        else:
+                            found |= {f"say/{language}/{name}" for name in spoken.FRAGMENTS[language]}
+        return found
+
+
+def number_forms(number: str, country: str) -> tuple[str, ...]:
+    """Return the forms a telephone number is known by: bare digits, E.164 with and without +, national."""
+    digits = "".join(c for c in number if c.isdecimal() and c.isascii())
+    plus = "+" if number.strip().startswith("+") else ""
+    forms = [plus + digits]
+    try:
+        parsed = phonenumbers.parse(plus + digits, country)
+    except phonenumbers.NumberParseException:
+        return tuple(forms)
+    if phonenumbers.is_possible_number(parsed):
+        e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        national = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+        forms += [e164, e164[1:], "".join(c for c in national if c.isdecimal())]
+    return tuple(dict.fromkeys(forms))

@@ -1,0 +1,39 @@
+"""The types of steps. A new one is a module here and a line in `_TYPES`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from controller.flow.steps.base import Step
+from controller.flow.steps.decide import Hours, Set, Switch
+from controller.flow.steps.dial import DialExtension
+from controller.flow.steps.entry import CollectDigits, Menu
+from controller.flow.steps.http import Http
+from controller.flow.steps.speech import HangUp, Language, Say
+from controller.flow.steps.subflow import Return, Subflow
+
+_TYPES: tuple[type[Step], ...] = (
+    Say,
+    Menu,
+    CollectDigits,
+    Hours,
+    Switch,
+    Set,
+    Language,
+    Http,
+    DialExtension,
+    Subflow,
+    Return,
+    HangUp,
+)
+
+STEP_TYPES: Mapping[str, type[Step]] = MappingProxyType({each.type: each for each in _TYPES})
+
+LATER_TYPES = frozenset({"queue", "callback", "voicemail", "record", "consent", "rate", "ticket", "pay"}) | {
+    "agent_login",
+    "agent_logout",
+    "agent_pause",
+    "agent_resume",
+}
+"""Types that the language knows and that this version does not run."""
