@@ -17,6 +17,7 @@ import structlog
 from controller.ami.security import EVENTS as SECURITY_EVENTS
 from controller.ami.security import SecurityLog
 from controller.ami.wire import AmiConnection
+from controller.calls.clock import SystemClock
 from controller.cdr.entries import AsteriskCdr
 from controller.errors import AsteriskUnreachable
 from controller.ports import Clock
@@ -90,14 +91,21 @@ class AmiObserver:
     """
 
     def __init__(
-        self, host: str, port: int, user: str, secret: str, *, clock: Clock, times: AmiTimes | None = None
+        self,
+        host: str,
+        port: int,
+        user: str,
+        secret: str,
+        *,
+        clock: Clock | None = None,
+        times: AmiTimes | None = None,
     ) -> None:
         self.counters = AmiCounters()
         self.security = SecurityLog()
         self._host = host
         self._port = port
         self._login = {"Username": user, "Secret": secret, "Events": "on"}
-        self._clock = clock
+        self._clock = clock or SystemClock()
         self._times = times or AmiTimes()
         self._connection: AmiConnection | None = None
         self._subscriptions: list[_Subscription] = []
@@ -119,7 +127,7 @@ class AmiObserver:
         if self._started:
             self._spawn(self._deliver(subscription), f"ami handler {name}")
 
-    def on_cdr(self, take: Callable[[AsteriskCdr], None]) -> None:
+    def on_cdr(self, take: Callable[[AsteriskCdr], object]) -> None:
         """Call `take` with every CDR that Asterisk writes; `at` is when it arrived."""
 
         def handle(event: AmiEvent) -> None:

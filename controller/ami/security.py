@@ -11,6 +11,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 EVENTS: Final = frozenset({
+    "AuthMethodNotAllowed",
     "ChallengeResponseFailed",
     "FailedACL",
     "InvalidAccountID",
