@@ -79,6 +79,8 @@ class Sip(Section):
     rtp_from: int = 10000
     rtp_to: int = 10999
     http_port: int = 8088
+    permit: list[str] = []
+    """Networks (CIDR) that may speak SIP to us besides this machine: your softphones' and the carrier's."""
     trunk_peers: list[str] = []
     """Addresses (CIDR) whose calls are taken as coming from the trunk; loopback is always one in `make run`."""
 
@@ -141,6 +143,7 @@ _SECRETS = {
     ("asterisk", "socket_password"),
     ("postgres", "url"),
 }
+_LISTS = {"permit", "trunk_peers"}
 _OTHER_VARIABLES = {"RAPPEL_CONFIG", "RAPPEL_DEBIAN_MIRROR"}
 
 
@@ -203,7 +206,7 @@ def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
             if name.startswith("RAPPEL_") and name not in _OTHER_VARIABLES and not name.startswith("RAPPEL_TEST_"):
                 raise ConfigError(f"{name}: no such setting.{_did_you_mean(name, [*known, *files])}")
             continue
-        raw.setdefault(section, {})[key] = value.split(",") if key == "trunk_peers" else value
+        raw.setdefault(section, {})[key] = value.split(",") if key in _LISTS else value
 
 
 def _check(config: Config) -> None:

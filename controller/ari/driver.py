@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -38,13 +38,13 @@ _REAP_AFTER_S: Final = 5.0
 class Calls(Protocol):
     """What becomes of callers (`controller.calls.supervisor.Supervisor`)."""
 
-    def incoming(self, call: IncomingCall) -> CallId | None:
-        """Serve a call, new or left by an earlier controller; None when stopping."""
+    def incoming(self, call: IncomingCall) -> asyncio.Task[None] | None:
+        """Serve a call, new or left by an earlier controller, in the task returned; None when stopping."""
 
     def channel_gone(self, channel_id: str, cause: int, cause_text: str, at: datetime) -> None:
         """Take note of the end of a channel that no running call owns."""
 
-    def settle(self, live_channels: Iterable[str], driver: str) -> None:
+    def settle(self, live_channels: Collection[str]) -> None:
         """Close what was expected and is not among `live_channels`."""
 
 
@@ -89,7 +89,7 @@ class AriDriver:
             self._serve(event.channel, event.args)
 
     def _serve(self, channel: models.Channel, args: Sequence[str]) -> None:
-        self.router.open(channel.id)
+        inbox = self.router.open(channel.id)
 
         def telephone(call_id: CallId, audio: AudioLibrary, legs: LegObserver, *, resumed: bool) -> AriTelephone:
             line = Line(
@@ -118,9 +118,12 @@ class AriDriver:
             caller_name=channel.caller.name,
             telephone=telephone,
         )
-        if self._calls.incoming(call) is None:
+        task = self._calls.incoming(call)
+        if task is None:
             # We are stopping: the channel waits in Stasis for the next controller, which finds it in its snapshot.
-            self.router.detach(channel.id)
+            self.router.close(inbox)
+        else:
+            task.add_done_callback(lambda _: self.router.close(inbox))
 
     def _unowned(self, event: AnyEvent) -> None:
         if isinstance(event, models.CallBroadcast):
@@ -147,7 +150,7 @@ class AriDriver:
                 self._serve(channel, channel.dialplan.app_data.split(",")[1:])
 
     def _settled(self, snapshot: Snapshot) -> None:
-        self._calls.settle(snapshot.channels.keys(), DRIVER)
+        self._calls.settle(snapshot.channels.keys())
         self._start(self._reap(snapshot))
 
     async def _reap(self, snapshot: Snapshot) -> None:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from controller.cdr.entries import CallAnswered, Entry, LegAnswered, StateSaved, StepTaken
 from controller.flow.commands import Answer, Answered, Command, Event, Hangup, HungUp, Lookup
 from controller.flow.interpreter import FlowRun
 from controller.ids import CallId, LegId
 from controller.ports import Clock, LookupClient, Recorder, Telephone
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -31,7 +35,6 @@ class Drive:
     lookups: LookupClient
     recorder: Recorder
     clock: Clock
-    step_seq: int = 0
 
     async def run(self, first: Command) -> Event:
         """Perform `first` and everything the flow asks for after it, until the call is over."""
@@ -43,8 +46,19 @@ class Drive:
             if isinstance(command, Hangup):
                 break
             command = self.flow_run.feed(event, self.clock.now())
+            self._log_faults()
         self.recorder.record(*self._steps())
         return event
+
+    def _log_faults(self) -> None:
+        for fault in self.flow_run.take_faults():
+            log.error(
+                "flow.fault",
+                flow=fault.flow,
+                step=fault.step,
+                reason=fault.reason,
+                traceback=fault.traceback or None,
+            )
 
     async def _perform(self, command: Command) -> Event:
         if isinstance(command, Lookup):
@@ -70,21 +84,18 @@ class Drive:
         self.recorder.record(*self._steps(), state)
 
     def _steps(self) -> list[Entry]:
-        entries: list[Entry] = []
-        for step in self.flow_run.take_steps():
-            self.step_seq += 1
-            entries.append(
-                StepTaken(
-                    call_id=self.call_id,
-                    seq=self.step_seq,
-                    flow=step.flow,
-                    step=step.step,
-                    type=step.type,
-                    entered_at=step.entered_at,
-                    left_at=step.left_at,
-                    exit=step.exit,
-                    digits=step.digits,
-                    detail=step.detail,
-                )
+        return [
+            StepTaken(
+                call_id=self.call_id,
+                seq=step.seq,
+                flow=step.flow,
+                step=step.step,
+                type=step.type,
+                entered_at=step.entered_at,
+                left_at=step.left_at,
+                exit=step.exit,
+                digits=step.digits,
+                detail=step.detail,
             )
-        return entries
+            for step in self.flow_run.take_steps()
+        ]

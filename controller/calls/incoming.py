@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from controller.ids import CallId, call_id_for
 from controller.ports import AudioLibrary, LegObserver, Telephone
 
-TelephoneFactory = Callable[[CallId, AudioLibrary, LegObserver], Telephone]
-"""Makes the telephone of one call; registers the channel's inbox before it returns."""
+
+class TelephoneFactory(Protocol):
+    """Makes the telephone of one call. `resumed`: an earlier controller may have left something playing."""
+
+    def __call__(self, call_id: CallId, audio: AudioLibrary, legs: LegObserver, *, resumed: bool) -> Telephone:
+        """Return the telephone."""
 
 
 @dataclass(frozen=True, slots=True)

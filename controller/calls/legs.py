@@ -19,9 +19,7 @@ class RecordedLegs:
     def leg_started(self, channel_id: str, channel_name: str, number: str, at: datetime) -> None:
         """Record a leg towards `number`."""
         leg_id = LegId(channel_id)
-        self._recorder.record(
-            LegStarted(self._call_id, leg_id, at, channel_id, channel_name, Role.EXTENSION, number)
-        )
+        self._recorder.record(LegStarted(self._call_id, leg_id, at, channel_id, channel_name, Role.EXTENSION, number))
 
     def leg_answered(self, channel_id: str, at: datetime) -> None:
         """Record that the far end answered."""

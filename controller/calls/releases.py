@@ -22,6 +22,7 @@ from controller.errors import FlowError
 from controller.flow.commands import MediaId
 from controller.flow.loader import compile_release
 from controller.flow.release import Release
+from controller.flow.yamltext import MAX_FILE_BYTES
 
 log = structlog.get_logger(__name__)
 
@@ -207,7 +208,9 @@ def read_sources(folder: Path) -> dict[str, bytes]:
         names = sorted(p for p in folder.iterdir() if p.suffix in {".yaml", ".yml"} and ".test." not in p.name)
         return {path.name: _read_bounded(path) for path in names[:_MAX_FILES]}
     except OSError as error:
-        raise FlowError(f"{folder}: cannot be read ({error.strerror}). Give the folder of your centre.yaml.") from error
+        raise FlowError(
+            f"{folder}: cannot be read ({error.strerror}). Give the folder of your centre.yaml."
+        ) from error
 
 
 def _read_bounded(path: Path) -> bytes:

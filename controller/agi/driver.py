@@ -1,0 +1,66 @@
+"""Brings callers from FastAGI connections to the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from controller.agi.server import AgiCallFacts
+from controller.agi.session import AgiSession
+from controller.agi.telephone import AgiTelephone
+from controller.calls.incoming import IncomingCall
+from controller.ids import CallId
+from controller.ports import AudioLibrary, Clock, LegObserver, Telephone
+
+DRIVER: Final = "agi"
+BY_NUMBER: Final = "flow"
+"""`agi://host/flow` with the called number as argument runs the flow of that number; any other path names a flow."""
+
+
+class Calls(Protocol):
+    """What becomes of callers (`controller.calls.supervisor.Supervisor`)."""
+
+    def incoming(self, call: IncomingCall) -> asyncio.Task[None] | None:
+        """Serve a call, new or left by an earlier controller, in the task returned; None when stopping."""
+
+
+class AgiDriver:
+    """`serve` is the server's `on_call`. A call whose controller died is resumed when the dialplan tries again."""
+
+    def __init__(self, *, calls: Calls, endpoint_for: Callable[[str], str], clock: Clock) -> None:
+        self._calls = calls
+        self._endpoint_for = endpoint_for
+        self._clock = clock
+
+    async def serve(self, facts: AgiCallFacts, session: AgiSession) -> None:
+        """Serve one connection to the end of its call."""
+
+        def telephone(call_id: CallId, audio: AudioLibrary, legs: LegObserver, *, resumed: bool) -> Telephone:
+            del resumed  # a new connection begins with nothing playing
+            return AgiTelephone(
+                session,
+                channel_name=facts.channel_name,
+                call_id=call_id,
+                audio=audio,
+                legs=legs,
+                clock=self._clock,
+                endpoint_for=self._endpoint_for,
+            )
+
+        by_number = facts.flow == BY_NUMBER and bool(facts.arguments)
+        task = self._calls.incoming(
+            IncomingCall(
+                driver=DRIVER,
+                channel_id=facts.channel_id,
+                channel_name=facts.channel_name,
+                created_at=facts.created_at,
+                called_number=facts.arguments[0] if by_number else facts.called_number,
+                caller_number=facts.caller_number,
+                caller_name=facts.caller_name,
+                telephone=telephone,
+                flow=None if by_number else facts.flow,
+            )
+        )
+        if task is not None:
+            await task

@@ -1,0 +1,182 @@
+"""Wires the controller: the only place that knows every part. `run_controller` is the life of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import watchfiles
+from aiohttp import web
+
+from controller.agi.driver import AgiDriver
+from controller.agi.server import AgiServer
+from controller.ami.observer import AmiObserver
+from controller.ari.driver import AriDriver
+from controller.ari.http import HttpTransport
+from controller.ari.link import WebSocketHandler
+from controller.calls.call import Surroundings
+from controller.calls.clock import SystemClock
+from controller.calls.releases import Releases
+from controller.calls.supervisor import Supervisor
+from controller.config import Config
+from controller.errors import StoreError
+from controller.journal import Journal
+from controller.postgres import migrations
+from controller.postgres.store import PostgresStore
+from controller.speech.library import prepare_release
+from controller.status import StatusBoard
+from controller.web.lookup import HttpLookupClient
+from controller.web.metrics import Metrics
+from controller.web.pages import listen, make_pages
+
+log = structlog.get_logger(__name__)
+
+SOCKET_PATH = "/asterisk/ari"
+_STATES_TIMEOUT_S = 1.0
+_UPGRADE_RETRY_S = 2.0
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The running parts, as the status board and the tests see them."""
+
+    config: Config
+    releases: Releases
+    journal: Journal
+    store: PostgresStore
+    supervisor: Supervisor
+    driver: AriDriver
+    agi: AgiServer
+    ami: AmiObserver
+
+
+async def run_controller(config: Config, ready: Callable[[Parts], None] = lambda _: None) -> None:
+    """Run one controller until SIGTERM or SIGINT; SIGHUP reads the flows again.
+
+    Raises `RappelError` when it cannot start. Calls in progress stay with Asterisk and are taken up by the next
+    controller.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with assembled(config) as parts:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        reloads = _Background()
+        loop.add_signal_handler(signal.SIGHUP, lambda: reloads.start(parts.releases.reload()))
+        if config.centre.watch:
+            reloads.start(_watch(parts.releases, stop))
+        ready(parts)
+        log.info("controller.started", node=config.node.name, release=parts.releases.current_hash)
+        await stop.wait()
+        log.info("controller.stopping", calls=len(parts.supervisor.running))
+        await reloads.cancel()
+
+
+@contextlib.asynccontextmanager
+async def assembled(config: Config) -> AsyncIterator[Parts]:
+    """Make all parts, start them in the order in which they need each other, and stop them in the reverse."""
+    async with AsyncExitStack() as stack:
+        state_dir = Path(config.node.state_dir)
+        background = _Background()
+        stack.push_async_callback(background.cancel)
+
+        releases = Releases(
+            Path(config.centre.folder).absolute(),
+            state_dir / "releases",
+            lambda folder, release: prepare_release(folder, Path(config.node.cache_dir) / "audio", release),
+        )
+        await asyncio.to_thread(releases.load)
+
+        store = PostgresStore(config.postgres.url)
+        stack.push_async_callback(store.close)
+        background.start(_upgrade(config.postgres.url))
+        journal = Journal(state_dir / "journal", store, max_bytes=config.postgres.journal_max_mib * _MIB)
+        await journal.start()
+        stack.push_async_callback(journal.stop, config.calls.shutdown_s)
+
+        lookups = HttpLookupClient(releases.current.release.http_hosts)
+        stack.push_async_callback(lookups.close)
+        clock = SystemClock()
+        around = Surroundings(releases, journal, lookups, clock, config.node.name)
+        supervisor = Supervisor(around, max_calls=config.calls.max_calls)
+        supervisor.expect(await journal.live_states(_STATES_TIMEOUT_S))
+
+        def endpoint_for(extension: str) -> str:
+            return f"PJSIP/{releases.current.release.extensions[extension].endpoint}"
+
+        manager = config.asterisk
+        ami = AmiObserver(manager.ami_host, manager.ami_port, manager.ami_user, manager.ami_password, clock=clock)
+        ami.on_cdr(journal.record)
+        http = HttpTransport(f"{config.asterisk.ari_url}/ari", config.asterisk.ari_user, config.asterisk.ari_password)
+        driver = AriDriver(application=config.asterisk.app, calls=supervisor, http=http, endpoint_for=endpoint_for)
+        agi = AgiServer(
+            config.web.agi_host,
+            config.web.agi_port,
+            AgiDriver(calls=supervisor, endpoint_for=endpoint_for, clock=clock).serve,
+            max_calls=config.calls.max_calls,
+        )
+        parts = Parts(config, releases, journal, store, supervisor, driver, agi, ami)
+
+        # The public listener first: health can be asked for while the rest comes up.
+        board = StatusBoard(parts)
+        stack.push_async_callback(
+            await listen(make_pages(board, Metrics(board.samples)), config.web.host, config.web.port)
+        )
+        await agi.start()
+        stack.push_async_callback(agi.stop)
+        await ami.start()
+        stack.push_async_callback(ami.stop)
+        socket = web.Application()
+        handler = WebSocketHandler(driver.connection, config.asterisk.socket_user, config.asterisk.socket_password)
+        socket.router.add_get(SOCKET_PATH, handler)
+        stack.push_async_callback(await listen(socket, config.web.socket_host, config.web.socket_port))
+        stack.push_async_callback(driver.close)
+        stack.push_async_callback(supervisor.stop, config.calls.shutdown_s)
+        yield parts
+
+
+async def _watch(releases: Releases, stop: asyncio.Event) -> None:
+    """Reload on every change below the centre's folder."""
+    async for _ in watchfiles.awatch(releases.folder, stop_event=stop, step=100, debounce=400):
+        await releases.reload()
+
+
+async def _upgrade(dsn: str) -> None:
+    """Bring the schema up to date as soon as Postgres can be reached; records wait in the journal until then."""
+    while True:
+        try:
+            await migrations.upgrade(dsn)
+        except StoreError as error:
+            log.warning("postgres.not_upgraded", error=str(error), again_in_s=_UPGRADE_RETRY_S)
+            await asyncio.sleep(_UPGRADE_RETRY_S)
+        else:
+            return
+
+
+class _Background:
+    """Tasks that belong to nobody's call; a failure of one is logged."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    def start(self, work: Awaitable[object]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background_failed", error=str(task.exception()), exc_info=task.exception())

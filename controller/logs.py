@@ -1,0 +1,63 @@
+"""Logging: structlog to standard error, as readable lines or as JSON, `call_id` on every line of a call.
+
+Telephone numbers are shortened wherever an event carries one; secrets never reach a log (their fields are
+dropped here as a last line of defence). Libraries that log through `logging` end up in the same stream.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import structlog
+
+_NUMBER_KEYS = frozenset({"caller", "called", "number", "caller_number", "called_number"})
+_SECRET_KEYS = frozenset({"password", "secret", "digits", "token", "authorization"})
+_SHOWN_DIGITS = 4
+
+
+def configure_logging(style: Literal["console", "json"], level: str) -> None:
+    """Set up structlog and `logging` for this process. Called once, by the entry point."""
+    numeric = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact,
+    ]
+    renderer: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        if style == "json"
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processors=[_drop_meta, *renderer], foreign_pre_chain=shared)
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(numeric, logging.WARNING))
+
+
+def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Shorten telephone numbers to their last four digits and drop what may be a secret."""
+    for key in _NUMBER_KEYS & event.keys():
+        text = str(event[key] or "")
+        event[key] = f"…{text[-_SHOWN_DIGITS:]}" if len(text) > _SHOWN_DIGITS + 1 else text
+    for key in _SECRET_KEYS & event.keys():
+        event[key] = "[redacted]"
+    return event
+
+
+def _drop_meta(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.pop("_record", None)
+    event.pop("_from_structlog", None)
+    return event

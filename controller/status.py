@@ -1,0 +1,137 @@
+"""What the controller shows of itself: readiness with reasons, the status page's content, the metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from controller.ari.connection import LinkState
+from controller.errors import StoreError
+from controller.flow.release import Release
+from controller.postgres import queries
+from controller.web.metrics import Sample
+from controller.web.pages import Check, LiveCall, PastCall, Status
+
+if TYPE_CHECKING:
+    from controller.app import Parts
+
+_PAGE_TIMEOUT_S = 2.0
+_PAST_CALLS = 20
+
+
+class StatusBoard:
+    """Reads the running parts; implements `controller.web.pages.StatusSource`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def checks(self) -> Sequence[Check]:
+        """Return whether each thing the controller needs is there. No waiting."""
+        parts = self._parts
+        linked = parts.driver.connection.state is LinkState.READY
+        return [
+            Check(
+                "Asterisk",
+                linked,
+                "" if linked else f"ARI WebSocket {parts.driver.connection.state}: is Asterisk up?",
+            ),
+            Check("Postgres", parts.journal.postgres_up, self._postgres_problem()),
+            Check(
+                "AMI", parts.ami.connected, "" if parts.ami.connected else "not logged in to the manager interface"
+            ),
+        ]
+
+    def _postgres_problem(self) -> str:
+        journal = self._parts.journal
+        if journal.postgres_up:
+            return ""
+        return f"{journal.last_error or 'not reached yet'}; {journal.pending} entries wait on disk"
+
+    async def status(self) -> Status:
+        """Return what the status page shows, within 2 s whatever is away."""
+        parts = self._parts
+        past: list[PastCall] = []
+        problem = ""
+        try:
+            async with asyncio.timeout(_PAGE_TIMEOUT_S):
+                past = await self._past()
+        except (StoreError, TimeoutError) as error:
+            problem = f"Postgres does not answer: {error or 'no answer within 2 s'}. Records wait on disk."
+        release = parts.releases.current.release
+        return Status(
+            node=parts.config.node.name,
+            release=release.hash,
+            checks=self.checks(),
+            numbers=_numbers(release),
+            live=[
+                LiveCall(
+                    call_id=call.incoming.call_id,
+                    since=call.incoming.created_at,
+                    caller=call.incoming.caller_number,
+                    called=call.incoming.called_number,
+                    driver=call.incoming.driver,
+                )
+                for call in parts.supervisor.running
+            ],
+            past=past,
+            past_problem=problem,
+            reload_problem=parts.releases.last_error,
+        )
+
+    async def _past(self) -> list[PastCall]:
+        pool = await self._parts.store.pool()
+        found = []
+        for row in await queries.recent_calls(pool, _PAST_CALLS):
+            if row.ended_at is None:
+                continue
+            record = await queries.call_record(pool, row.call_id)
+            steps = record.steps if record else ()
+            found.append(
+                PastCall(
+                    call_id=row.call_id,
+                    at=row.started_at,
+                    caller=row.caller_number,
+                    called=row.called_number,
+                    flow=row.flow,
+                    duration_s=(row.ended_at - row.started_at).total_seconds(),
+                    disposition=row.disposition or "",
+                    steps=" → ".join(step.step for step in steps),
+                )
+            )
+        return found
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield every value of `/metrics`."""
+        parts = self._parts
+        calls, journal = parts.supervisor.counters, parts.journal
+        yield Sample("calls_running", "Calls in progress.", len(parts.supervisor.running))
+        yield Sample("calls_started", "Calls begun.", calls.started, "counter")
+        yield Sample("calls_resumed", "Calls taken up after a restart.", calls.resumed, "counter")
+        yield Sample("calls_refused", "Calls refused for overload.", calls.refused, "counter")
+        yield Sample("calls_crashed", "Calls ended by a fault of the controller.", calls.crashed, "counter")
+        for disposition, count in sorted(calls.ended.items()):
+            labels = {"disposition": disposition}
+            yield Sample("calls_ended", "Calls ended, by disposition.", count, "counter", labels)
+        for check in self.checks():
+            yield Sample("up", "Whether a part is reachable.", float(check.ok), labels={"part": check.name.lower()})
+        router = parts.driver.router.counters
+        yield Sample("ari_events_routed", "ARI events that reached a call.", router.routed, "counter")
+        yield Sample("ari_events_unowned", "ARI events that no call owned.", router.unowned, "counter")
+        yield Sample("ari_inbox_overflows", "Calls whose inbox overflowed.", router.overflowed, "counter")
+        yield Sample("agi_calls", "FastAGI connections served.", parts.agi.counters.served, "counter")
+        yield Sample("journal_pending", "Entries that wait for Postgres.", journal.pending)
+        yield Sample("journal_oldest_seconds", "Age of the oldest waiting entry.", journal.oldest_pending_age_s)
+        yield Sample("journal_bytes", "Size of the journal on disk.", journal.size_bytes)
+        yield Sample("journal_recorded", "Entries recorded.", journal.recorded, "counter")
+        yield Sample("journal_stored", "Entries acknowledged by Postgres.", journal.stored, "counter")
+        yield Sample("journal_dropped", "Entries lost because disk or limit were full.", journal.dropped, "counter")
+        yield Sample("journal_rejected", "Entries set aside as refused.", journal.rejected, "counter")
+        yield Sample("release_reloads", "Versions of the centre put in force.", parts.releases.reloads, "counter")
+        yield Sample("release_refused", "Changes of the centre refused.", parts.releases.failures, "counter")
+
+
+def _numbers(release: Release) -> list[tuple[str, str, str]]:
+    """Return (number as written, flow, title) of each number of the centre once."""
+    written = {entry.number: entry for entry in release.numbers.values()}
+    return [(number, entry.flow, entry.title or release.flows[entry.flow].title) for number, entry in written.items()]
