@@ -23,12 +23,17 @@ _HEAD = RATE // 2
 _BLOCK = RATE // 25
 _FFT = 16_384
 _QUIET_RMS = 100.0  # about -50 dBFS: below, A-law noise decides the correlation
+_FAINT_RMS = 25.0
 _MAX_HITS = 200
 _DRIFT = RATE // 50
+_ONSET = RATE // 4
+"""How late after a prompt's beginning a piece may begin: a soft onset can sink into what was said before."""
 _SHORTEST = RATE // 10
 _COMPLETE = 0.97
 _BLOCK_MATCH = 0.6
 _LOST_BLOCKS = 5
+_SURE = 0.92
+"""The correlation asked of the shortest evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,11 @@ class _Candidate:
     matched: int
     voiced: int
     score: float
+
+    @property
+    def weight(self) -> float:
+        """How much is explained; of two that begin alike, the one heard to its end is meant."""
+        return self.matched * self.score - (0 if self.matched == self.voiced else 2 * _BLOCK)
 
 
 class Ear:
@@ -115,30 +125,24 @@ class Ear:
     def _search(self, audio: Floats) -> list[_Candidate]:
         spectra, hop = _spectra(audio)
         energy = np.concatenate(([0.0], np.cumsum(np.square(audio, dtype=np.float64))))
+        scales: dict[int, Floats] = {}
         candidates: list[_Candidate] = []
         for prompt in self._known:
-            for position in self._positions(spectra, hop, energy, prompt.head):
+            head = prompt.head
+            size = len(head)
+            if size > len(audio):
+                continue
+            if size not in scales:
+                scales[size] = _scale(energy, size)
+            spectrum = np.conj(np.fft.rfft(head / np.linalg.norm(head), _FFT)).astype(np.complex64)
+            blocks = np.fft.irfft(spectra * spectrum, _FFT, axis=1)[:, :hop]
+            correlation: Floats = blocks.reshape(-1)[: len(audio) - size + 1].astype(np.float32, copy=False)
+            correlation *= scales[size]
+            for position in _peaks(correlation, self._threshold, _SHORTEST):
                 candidate = _follow(audio, prompt, position - prompt.first, self._threshold)
                 if candidate is not None:
                     candidates.append(candidate)
         return candidates
-
-    def _positions(
-        self, spectra: NDArray[np.complex64], hop: int, energy: NDArray[np.float64], head: Floats
-    ) -> list[int]:
-        """Return where `head` stands in the audio: peaks of the normalised correlation."""
-        size = len(head)
-        length = len(energy) - size
-        if length <= 0:
-            return []
-        spectrum = np.conj(np.fft.rfft(head, _FFT)).astype(np.complex64)
-        blocks = np.fft.irfft(spectra * spectrum, _FFT, axis=1)[:, :hop]
-        correlation = blocks.reshape(-1)[:length]
-        window = np.sqrt(np.maximum(energy[size:] - energy[:-size], 0.0))
-        norm = window.astype(np.float32) * np.float32(np.linalg.norm(head))
-        floor = np.float32(_QUIET_RMS * np.sqrt(size) * np.linalg.norm(head) / 4)
-        normalised = correlation / np.maximum(norm, floor)
-        return _peaks(normalised, self._threshold, _SHORTEST)
 
     def _search_beginnings(self, audio: Floats, spans: Iterable[Span]) -> list[_Candidate]:
         """Match the beginning of each unexplained span with the beginnings of all prompts."""
@@ -148,7 +152,7 @@ class Ear:
             piece = audio[start : min(stop, start + _HEAD)]
             for prompt in self._known:
                 lead = max(0, prompt.first - _DRIFT)
-                region = prompt.samples[lead : prompt.first + len(piece) + _DRIFT]
+                region = prompt.samples[lead : prompt.first + len(piece) + _ONSET]
                 lag = _best_lag(region, piece, self._threshold)
                 if lag is not None:
                     candidate = _follow(audio, prompt, start - lead - lag, self._threshold)
@@ -159,7 +163,7 @@ class Ear:
     def _choose(self, candidates: Sequence[_Candidate]) -> list[_Candidate]:
         """Keep the candidates that explain most; one that overlaps a better one by a third goes."""
         chosen: list[_Candidate] = []
-        ordered = sorted(candidates, key=lambda c: (-c.matched * c.score, -c.matched / c.voiced, c.start))
+        ordered = sorted(candidates, key=lambda c: (-c.weight, c.start))
         for candidate in ordered:
             begin = candidate.start + candidate.prompt.first
             size = max(1, candidate.end - begin)
@@ -201,6 +205,17 @@ def _spectra(audio: Floats) -> tuple[NDArray[np.complex64], int]:
     return np.fft.rfft(blocks, axis=1).astype(np.complex64), hop
 
 
+def _scale(energy: NDArray[np.float64], size: int) -> Floats:
+    """Return what to multiply a correlation of `size` samples with, for each position in the audio."""
+    window = np.sqrt(np.maximum(energy[size:] - energy[:-size], 0.0))
+    return np.reciprocal(np.maximum(window, _faint(size))).astype(np.float32)
+
+
+def _faint(size: int) -> float:
+    """Return the norm below which `size` samples count as nothing: idle noise resembles everything a little."""
+    return _FAINT_RMS * float(np.sqrt(size))
+
+
 def _peaks(values: Floats, threshold: float, apart: int) -> list[int]:
     """Return the positions of the highest values over `threshold`, at least `apart` from each other."""
     over = np.flatnonzero(values >= threshold)
@@ -216,9 +231,12 @@ def _best_lag(region: Floats, piece: Floats, threshold: float) -> int | None:
         piece = piece[: max(_SHORTEST, len(region) - 2 * _DRIFT)]
     if len(region) < len(piece):
         return None
-    windows = np.lib.stride_tricks.sliding_window_view(region, len(piece))
-    norms = np.sqrt(np.einsum("ij,ij->i", windows, windows)) * float(np.linalg.norm(piece))
-    scores = windows @ piece / np.maximum(norms, 1.0)
+    size = 1 << (len(region) - 1).bit_length()
+    spectrum = np.fft.rfft(region, size) * np.conj(np.fft.rfft(piece, size))
+    correlation = np.fft.irfft(spectrum, size)[: len(region) - len(piece) + 1]
+    energy = np.concatenate(([0.0], np.cumsum(np.square(region, dtype=np.float64))))
+    window = np.maximum(np.sqrt(energy[len(piece) :] - energy[: -len(piece)]), _faint(len(piece)))
+    scores = correlation / (window * float(np.linalg.norm(piece)))
     best = int(np.argmax(scores))
     return best if scores[best] >= threshold else None
 
@@ -247,7 +265,8 @@ def _follow(audio: Floats, prompt: _Known, start: int, threshold: float) -> _Can
         return None
     last = int(np.flatnonzero(matched)[-1])
     score = float(scores[: last + 1][voiced[: last + 1]].mean())
-    if score < threshold or int(matched.sum()) * _BLOCK < _SHORTEST / 2:
+    evidence = int(matched.sum()) * _BLOCK
+    if evidence < _SHORTEST / 2 or score < _needed(threshold, evidence):
         return None
     end = min(begin + (last + 1) * _BLOCK, prompt.last)
     if last == int(np.flatnonzero(voiced)[-1]):
@@ -255,11 +274,16 @@ def _follow(audio: Floats, prompt: _Known, start: int, threshold: float) -> _Can
     return _Candidate(prompt, start, position + end, end - begin, prompt.last - begin, score)
 
 
+def _needed(threshold: float, evidence: int) -> float:
+    """Return the correlation that `evidence` samples must reach: a short piece of a vowel fits many others."""
+    return threshold + (_SURE - threshold) * max(0.0, 1 - evidence / _HEAD)
+
+
 def _similar(original: Floats, audio: Floats, at: int) -> float:
     if at < 0 or at + len(original) > len(audio):
         return 0.0
     piece = audio[at : at + len(original)]
-    norm = float(np.linalg.norm(original)) * max(float(np.linalg.norm(piece)), _QUIET_RMS)
+    norm = float(np.linalg.norm(original)) * max(float(np.linalg.norm(piece)), _faint(len(piece)))
     return float(np.dot(original, piece)) / norm
 
 
@@ -280,8 +304,10 @@ def _relocated(prompt: _Known, audio: Floats, low: int, position: int, score: fl
 def _unexplained(samples: Samples, accepted: Sequence[_Candidate]) -> list[Span]:
     rest = samples.copy()
     for candidate in accepted:
-        rest[max(0, candidate.start) : candidate.end] = 0
-    return sounding(rest, threshold_dbfs=-45.0, join_s=0.3)
+        heard_out = candidate.end - candidate.start >= candidate.prompt.last
+        end = candidate.start + len(candidate.prompt.samples) if heard_out else candidate.end
+        rest[max(0, candidate.start) : end] = 0
+    return sounding(rest, threshold_dbfs=-50.0, join_s=0.1)
 
 
 def _heard(candidate: _Candidate) -> HeardPrompt:

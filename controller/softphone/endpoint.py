@@ -280,7 +280,7 @@ class Endpoint(asyncio.DatagramProtocol):
         if not (request.call_id and request.get("From") and request.get("Via") and request.cseq[1]):
             self.bad_datagrams += 1
             return
-        key = (request.branch, request.get("Via").split(";", 1)[0], _transaction_method(request))
+        key = _server_key(request, "INVITE" if request.method == "ACK" else request.method)
         server = self._servers.get(key)
         if request.method == "ACK":
             self._ack(request, server)
@@ -329,8 +329,7 @@ class Endpoint(asyncio.DatagramProtocol):
             self._on_request(request, server, remote)
 
     def _cancel(self, request: Message, server: ServerTransaction) -> None:
-        via = request.get("Via").split(";", 1)[0]
-        invite = self._servers.get((request.branch, via, "INVITE"))
+        invite = self._servers.get(_server_key(request, "INVITE"))
         server.respond(response_to(request, 200 if invite is not None else 481, tag=token_hex(4)))
         if invite is None or invite.answered:
             return
@@ -375,5 +374,7 @@ def contact_uri(message: Message, fallback: str) -> str:
         return fallback
 
 
-def _transaction_method(request: Message) -> str:
-    return "INVITE" if request.method == "ACK" else request.method
+def _server_key(request: Message, method: str) -> tuple[str, str, str]:
+    """Return what a request's transaction is found by (RFC 3261, 17.2.3; without a branch as in RFC 2543)."""
+    branch = request.branch or f"{request.call_id} {request.cseq[0]}"
+    return branch, request.get("Via").split(";", 1)[0], method

@@ -43,7 +43,7 @@ class HeardAudio:
     """The audio a call received. Sample 0 is at `origin` (monotonic seconds: when the call was started).
 
     Packets that follow each other by RTP timestamp stay together; after a silence, a change of source or a
-    jump, the next packet stands where it arrived. So a prompt keeps its samples and starts when it was heard.
+    jump, the next packet begins where it arrived. So a prompt keeps its samples and starts when it was heard.
     At most `limit_s` seconds of packets are kept; `overflow` counts those beyond.
     """
 
@@ -62,11 +62,12 @@ class HeardAudio:
         if len(self._received) >= self._limit:
             self.overflow += 1
             return
-        arrived = max(0, round((at - self.origin) * RATE) - len(packet.payload))
+        arrived = max(0, round((at - self.origin) * RATE))
         step = (packet.timestamp - self._next_timestamp + _HALF) % (2 * _HALF) - _HALF
         start = self._next_start + step
-        moved = abs(start - arrived) > _MOVED or (packet.marker and step != 0)
-        if self._ssrc != packet.ssrc or moved:
+        jumped = abs(start - arrived) > _MOVED or (packet.marker and step != 0)
+        moved = jumped or self._ssrc != packet.ssrc
+        if moved:
             start = max(arrived, self._next_start)
         self._ssrc = packet.ssrc
         self._received.append(Received(at, max(0, start), packet, codec.name))

@@ -35,9 +35,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class DigitAnswer:
-    """A key press and the sound that followed it: `delay_s` from its last packet to the next prompt's first.
+    """A key press and the sound that followed it: `delay_s` from its end packet to the next prompt's first packet.
 
-    `delay_s` is None when no prompt began within ten seconds.
+    Negative when the other side did not wait for the end of the press; None when no prompt began within ten
+    seconds or before the next key.
     """
 
     digit: str
@@ -202,7 +203,7 @@ def _unknown(call: Call, prompts: list[HeardPrompt]) -> list[Span]:
 
 def _answered_digit(call: Call, prompts: list[HeardPrompt], index: int) -> DigitAnswer:
     digit = call.digits[index]
-    ended_s = digit.ended_at - call.started_at
+    started_s, ended_s = digit.started_at - call.started_at, digit.ended_at - call.started_at
     following = call.digits[index + 1] if index + 1 < len(call.digits) else None
     limit = ended_s + _DIGIT_ANSWER_S
     if following is not None:
@@ -210,7 +211,7 @@ def _answered_digit(call: Call, prompts: list[HeardPrompt], index: int) -> Digit
     delays = [
         arrived - ended_s
         for prompt in prompts
-        if (arrived := call.heard.arrival(max(0.0, prompt.start_s))) is not None and ended_s <= arrived < limit
+        if (arrived := call.heard.arrival(max(0.0, prompt.start_s))) is not None and started_s <= arrived < limit
     ]
     return DigitAnswer(digit.digit, digit.started_at - call.started_at, min(delays, default=None))
 
