@@ -42,21 +42,25 @@ async def open_pool(dsn: str, *, max_size: int = 4) -> Pool:
     Raises `StoreError` if `dsn` cannot be understood.
     """
     try:
-        return await asyncpg.create_pool(
-            dsn,
-            min_size=0,
-            max_size=max_size,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
-            max_inactive_connection_lifetime=300.0,
-            reset=_keep,
-            server_settings={"application_name": "rappel"},
-        )
-    except (ValueError, asyncpg.InterfaceError) as error:
+        parts = urlsplit(dsn)
+        understood = parts.scheme in {"postgresql", "postgres"} and parts.port != 0
+    except ValueError:
+        understood = False
+    if not understood:
         raise StoreError(
-            f"the address of the database cannot be understood ({type(error).__name__}); "
-            "write it as postgresql://user:password@host:5432/name or postgresql:///name?host=/socket/folder"
-        ) from None
+            "the address of the database cannot be understood; write it as "
+            "postgresql://user:password@host:5432/name or postgresql:///name?host=/folder/of/the/socket"
+        )
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=0,
+        max_size=max_size,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+        max_inactive_connection_lifetime=300.0,
+        reset=_keep,
+        server_settings={"application_name": "rappel"},
+    )
 
 
 async def _keep(_: object) -> None:
