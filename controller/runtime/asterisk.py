@@ -314,7 +314,7 @@ class AsteriskServer:
         if self._process is not None:
             await self._process.wait()
             return
-        while self.pid is not None:
+        while self.pid is not None:  # noqa: ASYNC110 - not our child: its end can only be looked for
             await asyncio.sleep(0.5)
 
     def log_tail(self) -> str:
@@ -343,7 +343,8 @@ class AsteriskServer:
                         return
             await asyncio.sleep(_POLL_S)
         raise SetupError(
-            f"Asterisk was not ready within {_BOOT_LIMIT_S:.0f} s. Its last words ({self.paths.log}):\n{self.log_tail()}"
+            f"Asterisk was not ready within {_BOOT_LIMIT_S:.0f} s. Its last words ({self.paths.log}):\n"
+            + self.log_tail()
         )
 
     async def _ended(self, limit_s: float) -> bool:

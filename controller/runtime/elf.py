@@ -75,8 +75,4 @@ def unloadable(files: Iterable[Path], libraries: Path, own: Iterable[str] = ()) 
                 return missing
         return None
 
-    broken = []
-    for file in files:
-        if (missing := missing_from(file)) is not None:
-            broken.append((file, missing))
-    return broken
+    return [(file, missing) for file in files if (missing := missing_from(file)) is not None]

@@ -17,7 +17,10 @@ MIRROR_SETTING = "RAPPEL_DEBIAN_MIRROR"
 _APT = Path("/etc/apt")
 # Suites of the Debian archive itself. Others publish under these names too (a vendor's "bookworm main"), so a
 # match is only a candidate; the signature on the index decides.
-_SUITES = frozenset("oldoldstable oldstable stable testing unstable sid bullseye bookworm trixie forky duke".split())
+_SUITES = frozenset(
+    {"oldoldstable", "oldstable", "stable", "testing", "unstable", "sid"}
+    | {"bullseye", "bookworm", "trixie", "forky", "duke"}
+)
 _SCHEMES = ("http:", "https:", "file:", "copy:", "mirror+", "mirror:", "tor+")
 _ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<parts>.+)$")
 

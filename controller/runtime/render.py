@@ -56,8 +56,8 @@ def _checked(value: Any) -> Any:
     text = str(value)
     if not _FORBIDDEN.isdisjoint(text) and not _ADDRESS.issuperset(text):
         raise SetupError(
-            f"{text!r} cannot stand in Asterisk's configuration: line breaks, ';', brackets and braces are not allowed."
-            " Change the setting."
+            f"{text!r} cannot stand in Asterisk's configuration: line breaks, ';', brackets and braces are not"
+            " allowed. Change the setting."
         )
     return value
 

@@ -17,7 +17,7 @@ def default_state(environ: Mapping[str, str] | None = None) -> Path:
     """Return the folder for what must survive a restart: `$XDG_STATE_HOME/rappel`, else `~/.local/state/rappel`."""
     environ = os.environ if environ is None else environ
     base = environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "state") / "rappel"
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "state") / "rappel"
 
 
 @dataclass(frozen=True)

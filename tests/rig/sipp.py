@@ -50,9 +50,10 @@ class Sipp:
         folder: Path,
         limit_s: float = _LIMIT_S,
     ) -> Outcome:
-        """Place `calls` calls to `number` at 127.0.0.1:`target_port` with `scenario` (a path, or a name in scenarios/).
+        """Place `calls` calls to `number` at 127.0.0.1:`target_port`.
 
-        Files of SIPp go to `folder`. `extra` are further words of its command line.
+        `scenario` is a path, or a name in scenarios/. Files of SIPp go to `folder`. `extra` are further
+        words of its command line.
         """
         path = scenario if isinstance(scenario, Path) else SCENARIOS / f"{scenario}.xml"
         media = freeports.block(64)
