@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
 
-from controller.flow.centre import CENTRE_FILE, LATER_KEYS, CentreFile
+from controller.flow.centre import LATER_KEYS, CentreFile
 from controller.flow.findings import Findings, Mark, clipped, did_you_mean
 from controller.flow.kinds import Assignments, Exit, ListOf, Name, Nested, Text, Variable, Word, valid_name
 from controller.flow.prompts import LANGUAGES, Prompt, PromptTable
-from controller.flow.reading import BAD, Bad, Context, Expr, Kind, Reference, read_fields, read_struct, schema_of
+from controller.flow.reading import BAD, Bad, Context, Expr, Kind, read_fields, read_struct, schema_of
 from controller.flow.release import Edge, Limits
 from controller.flow.steps import LATER_TYPES, STEP_TYPES
 from controller.flow.steps.base import Defaults, Step
@@ -104,13 +105,14 @@ class FlowFile(msgspec.Struct, frozen=True):
 
 
 class FlowDraft(msgspec.Struct):
-    """One flow's file as read; `secrets` is found by the checks."""
+    """One flow's file as read. `edges` are the exits that lead to a step there is; linking finds the `secrets`."""
 
     name: str
     file: str
     mark: Mark
     ctx: Context
     head: dict[str, Any]
+    edges: tuple[Edge, ...]
     secrets: frozenset[str] = frozenset()
 
     @property
@@ -132,15 +134,6 @@ class FlowDraft(msgspec.Struct):
         return prompts
 
     @property
-    def edges(self) -> list[Edge]:
-        """The exits of the steps that lead somewhere."""
-        return [
-            Edge(ref.step, ref.exit, ref.name, ref.moves)
-            for ref in self.ctx.references
-            if ref.what == "step" and ref.step and ref.name in self.steps
-        ]
-
-    @property
     def roots(self) -> list[str]:
         """The steps where a run can begin: start, on_hangup, on_failure."""
         names = (self.head.get(key, "") for key in ("start", "on_hangup", "on_failure"))
@@ -151,13 +144,25 @@ class FlowDraft(msgspec.Struct):
         targets: dict[str, list[str]] = {}
         for edge in self.edges:
             targets.setdefault(edge.step, []).append(edge.target)
-        seen = set(roots)
-        waiting = list(seen)
-        while waiting:
-            fresh = [target for target in targets.get(waiting.pop(), ()) if target not in seen]
-            seen.update(fresh)
-            waiting += fresh
-        return seen
+        return closure(targets, roots)
+
+    def leading_to(self, goals: Iterable[str]) -> set[str]:
+        """Return the steps from which one of `goals` can be reached."""
+        sources: dict[str, list[str]] = {}
+        for edge in self.edges:
+            sources.setdefault(edge.target, []).append(edge.step)
+        return closure(sources, goals)
+
+
+def closure(targets: Mapping[str, Iterable[str]], roots: Iterable[str]) -> set[str]:
+    """Return `roots` and everything that can be reached from them."""
+    seen = set(roots)
+    waiting = list(seen)
+    while waiting:
+        fresh = {target for target in targets.get(waiting.pop(), ()) if target not in seen}
+        seen |= fresh
+        waiting += fresh
+    return seen
 
 
 class CentreDraft(msgspec.Struct):
@@ -170,6 +175,8 @@ class CentreDraft(msgspec.Struct):
     recordings: frozenset[str]
     flow_files: frozenset[str] = frozenset()
     """The names of all flow files, also of those that could not be read."""
+    marks: dict[str, Mark] = {}
+    """Where the keys of centre.yaml stand."""
 
     def table(self, key: str) -> dict[str, Any]:
         """Return a table of centre.yaml, empty when it is missing or could not be read."""
@@ -194,21 +201,10 @@ def read_flow(name: str, file: str, node: Node, findings: Findings) -> FlowDraft
     if written != name and isinstance(node, MapNode):
         mark = node.entries["flow"][1].mark
         findings.error(mark, "flow-name", f"the file {file} holds the flow '{name}'", f"write flow: {name}")
-    return FlowDraft(name, file, node.mark, ctx, head)
-
-
-def step_references(draft: FlowDraft) -> list[Reference]:
-    """Return every mention of a step in the flow, in file order."""
-    return [ref for ref in draft.ctx.references if ref.what == "step"]
-
-
-__all__ = [
-    "CENTRE_FILE",
-    "CentreDraft",
-    "FlowDraft",
-    "FlowFile",
-    "StepDraft",
-    "read_centre",
-    "read_flow",
-    "step_references",
-]
+    steps = head.get("steps", {})
+    edges = tuple(
+        Edge(ref.step, ref.exit, ref.name, ref.moves)
+        for ref in ctx.references
+        if ref.what == "step" and ref.step and ref.name in steps
+    )
+    return FlowDraft(name, file, node.mark, ctx, head, edges)

@@ -18,7 +18,7 @@ from controller.flow.linking import compile_expr, link
 from controller.flow.prompts import LANGUAGES, Prompt
 from controller.flow.release import Extension, Flow, Number, Release, number_forms
 from controller.flow.steps.base import Step
-from controller.flow.yamltext import Node, read_yaml
+from controller.flow.yamltext import MapNode, Node, read_yaml
 
 MAX_FLOWS = 300
 _HASH_LENGTH = 16
@@ -58,6 +58,9 @@ def read_sources(sources: Mapping[str, bytes], recordings: Mapping[str, str]) ->
         if node is not None:
             flows[name] = read_flow(name, file, node, findings)
     draft = CentreDraft(findings, centre_ctx, head, flows, frozenset(recordings), frozenset(flow_files))
+    centre_node = nodes.get(CENTRE_FILE)
+    if isinstance(centre_node, MapNode):
+        draft.marks = {key: mark for key, (mark, _) in centre_node.entries.items()}
     for expr in centre_ctx.expressions:
         compile_expr(expr, {}, findings)
     for flow in flows.values():
@@ -141,7 +144,7 @@ def _flow(draft: FlowDraft, shared: Mapping[str, Prompt | None]) -> Flow:
         defaults=file.defaults,
         steps=steps,
         marks={name: each.mark for name, each in draft.steps.items()},
-        edges=tuple(draft.edges),
+        edges=draft.edges,
         prompts=prompts,
         variables=file.variables,
         inputs=file.inputs,

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from controller.flow.checks.centre import check_centre
 from controller.flow.checks.references import check_references
+from controller.flow.checks.structure import check_structure
+from controller.flow.checks.subflows import check_subflows
+from controller.flow.checks.values import check_values
 from controller.flow.drafts import CentreDraft
 
-CHECKS: tuple[Callable[[CentreDraft], None], ...] = (check_references,)
+CHECKS: tuple[Callable[[CentreDraft], None], ...] = (
+    check_references,
+    check_structure,
+    check_subflows,
+    check_values,
+    check_centre,
+)
 
 
 def run_checks(draft: CentreDraft) -> None:

@@ -29,13 +29,11 @@ def _check_flow(flow: FlowDraft, draft: CentreDraft) -> None:
         "flow": (draft.flow_files, "flow"),
         "language": (flow.languages, "language of this flow"),
     }
-    spoken_languages: set[str] = set()
     for reference in flow.ctx.references:
         names, what = known[reference.what]
         found = _check(reference, names, what, draft)
         if found and reference.what == "prompt":
             _check_languages(reference, flow, draft)
-        spoken_languages.add(reference.name)
     for media, mark in flow.ctx.recordings:
         _check_recording(media, Reference("prompt", media, mark), draft)
 
