@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest_asyncio
+
+from controller.cdr.entries import (
+    AsteriskCdr,
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    Disposition,
+    LegAnswered,
+    LegEnded,
+    LegStarted,
+    Role,
+    StepTaken,
+)
+from controller.ids import CallId
+from controller.postgres import queries
+from controller.postgres.store import PostgresStore
+from tests.unit.cdr.histories import START, history
+
+
+@pytest_asyncio.fixture
+async def store(database: str) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore(database)
+    yield store
+    await store.close()
+
+
+def first(kind: type, number: int = 0) -> Any:
+    return next(entry for entry in history(number) if isinstance(entry, kind))
+
+
+async def test_the_record_of_a_call(store: PostgresStore):
+    await store.write(history())
+    pool = await store.pool()
+    call_id = history()[0].call_id
+    record = await queries.call_record(pool, call_id)
+    assert record is not None
+    assert record.call.disposition is Disposition.TALKED
+    assert (record.call.caller_cause, record.call.callee_cause) == (16, 16)
+    assert [leg.role for leg in record.legs] == [Role.CALLER, Role.EXTENSION]
+    assert [step.seq for step in record.steps] == [1, 2, 3, 4]
+    assert record.steps[0] == first(StepTaken)
+    assert await queries.call_record(pool, CallId("no id")) is None
+    assert await queries.call_record(pool, history(9)[0].call_id) is None
+
+
+async def test_a_call_is_found_by_any_of_its_channels(store: PostgresStore):
+    await store.write(history())
+    pool = await store.pool()
+    callers, callees = (entry for entry in history() if isinstance(entry, LegStarted))
+    for leg in (callers, callees):
+        record = await queries.find_call(pool, leg.channel_id)
+        assert record is not None
+        assert record.call.call_id == leg.call_id
+    assert await queries.find_call(pool, "none") is None
+
+
+async def test_the_newest_calls(store: PostgresStore):
+    await store.write([entry for number in range(5) for entry in history(number)] + history(5)[:5])
+    pool = await store.pool()
+    calls = await queries.recent_calls(pool, 3)
+    assert [call.call_id for call in calls] == [history(number)[0].call_id for number in (5, 4, 3)]
+    assert calls[0].ended_at is None
+    assert len(await queries.recent_calls(pool)) == 6
+    assert await queries.recent_calls(pool, -1) == []
+
+
+async def test_the_cdr_view_reads_as_asterisks_own(store: PostgresStore):
+    busy = history(1, dial=False)
+    unanswered = [entry for entry in busy if not isinstance(entry, (CallAnswered, LegAnswered))]
+    unanswered[-1] = msgspec.structs.replace(first(CallEnded, 1), cause=17, disposition=Disposition.ABANDONED)
+    running = history(2)[:9]
+    await store.write(history() + unanswered + running)
+    talked, not_answered = await (await store.pool()).fetch("select * from cdr order by calldate")
+    assert dict(talked) | {"call_id": None} == {
+        "calldate": START,
+        "clid": '"Jean" <+33123456789>',
+        "src": "+33123456789",
+        "dst": "0800123456",
+        "dcontext": "main",
+        "channel": "PJSIP/trunk-00000000",
+        "dstchannel": "PJSIP/201-00000000",
+        "lastapp": "Dial",
+        "lastdata": "201",
+        "duration": 35,
+        "billsec": 34,
+        "disposition": "ANSWERED",
+        "amaflags": 3,
+        "accountcode": "free",
+        "uniqueid": "1772442000.0",
+        "userfield": "talked",
+        "linkedid": "1772442000.0",
+        "sequence": 0,
+        "peeraccount": "",
+        "call_id": None,
+    }
+    assert (not_answered["disposition"], not_answered["billsec"], not_answered["lastapp"]) == ("BUSY", 0, "Stasis")
+
+
+async def test_outcomes_hold_the_causes_of_both_sides(store: PostgresStore):
+    entries = history()
+    for index, entry in enumerate(entries):
+        if isinstance(entry, LegEnded) and entry.leg_id != first(LegStarted).leg_id:
+            entries[index] = msgspec.structs.replace(entry, cause=19, cause_text="No answer")
+    await store.write(entries)
+    row = await (await store.pool()).fetchrow("select * from call_outcomes")
+    assert row is not None
+    assert (row["caller_cause"], row["callee_cause"], row["callee_cause_text"]) == (16, 19, "No answer")
+    assert (float(row["duration_s"]), float(row["answered_s"]), float(row["talk_s"])) == (35, 34.5, 26)
+    assert (row["dialled_number"], row["dialled_leg_ended_by"], row["language"]) == ("201", "callee", "en")
+
+
+def asterisks(number: int, **fields: str) -> AsteriskCdr:
+    start = first(CallStarted, number)
+    told = {"Channel": "PJSIP/trunk", "Duration": "35", "BillableSeconds": "34", "Disposition": "ANSWERED"}
+    return AsteriskCdr(start.channel_id, start.at + timedelta(seconds=36), told | fields)
+
+
+async def test_the_ledger_agrees_or_says_where_not(store: PostgresStore):
+    calls = [entry for number in range(4) for entry in history(number)]
+    strange = AsteriskCdr("77.7", START, {"Channel": "PJSIP/strange", "Disposition": "NO ANSWER"})
+    callee = AsteriskCdr(
+        next(e for e in history() if isinstance(e, LegStarted) and e.role is Role.EXTENSION).channel_id, START, {}
+    )
+    await store.write(
+        [*calls, asterisks(0), asterisks(1, Duration="90"), asterisks(2, Disposition="NO ANSWER"), strange, callee]
+    )
+    found = await queries.disagreements(await store.pool(), START, START + timedelta(hours=1))
+    assert [(each.uniqueid, each.finding) for each in found] == [
+        ("1772442000.1", "duration"),
+        ("1772442000.2", "answered or not"),
+        ("1772442000.3", "no record of Asterisk's"),
+        ("77.7", "no record of ours"),
+    ]
+    assert (found[0].ours, found[0].asterisks, found[0].call_id) == ("35", "90", history(1)[0].call_id)
+    assert await queries.disagreements(await store.pool(), START, START + timedelta(seconds=1)) == [found[3]]
