@@ -29,7 +29,7 @@ from controller.errors import StoreError
 from controller.journal import Journal
 from controller.postgres import migrations
 from controller.postgres.store import PostgresStore
-from controller.speech.library import prepare_release
+from controller.speech.release import prepare_release
 from controller.status import StatusBoard
 from controller.web.lookup import HttpLookupClient
 from controller.web.metrics import Metrics
@@ -90,7 +90,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         releases = Releases(
             Path(config.centre.folder).absolute(),
             state_dir / "releases",
-            lambda folder, release: prepare_release(folder, Path(config.node.cache_dir) / "audio", release),
+            lambda folder, release: prepare_release(folder, Path(config.node.cache_dir), release),
         )
         await asyncio.to_thread(releases.load)
 

@@ -1,0 +1,168 @@
+"""A running centre for tests: real Asterisk, real Postgres, the controller in this process or in one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from controller.app import Parts, assembled
+from controller.calls.releases import Releases
+from controller.config import Asterisk, Calls, CentreSection, Config, Log, Node, Postgres, Web
+from controller.flow.commands import MediaId
+from controller.postgres import queries
+from controller.postgres.queries import CallRecord
+from controller.postgres.store import PostgresStore
+from controller.runtime.asterisk import AsteriskServer
+from controller.softphone.ear import Ear, load_prompts
+from controller.softphone.phone import Phone
+from controller.speech.release import prepare_release
+from tests.rig.prompts import write_prompts
+
+SOURCES = Path(__file__).parents[1] / "integration" / "centre"
+WAIT_S = 15.0
+
+
+def copy_centre(folder: Path, service_port: int = 1) -> Path:
+    """Copy the tests' centre into `folder`, with prompts, its http steps pointing at `service_port`."""
+    for path in SOURCES.glob("*.yaml"):
+        text = path.read_text("utf-8").replace("http://127.0.0.1:1", f"http://127.0.0.1:{service_port}")
+        (folder / path.name).write_text(text, "utf-8")
+    write_prompts(folder)
+    return folder
+
+
+def config_for(asterisk: AsteriskServer, database: str, folder: Path, cache: Path, **calls: int) -> Config:
+    """Return the configuration of a controller for `asterisk` that runs the centre in `folder`."""
+    settings, secrets = asterisk.settings, asterisk.secrets
+    return Config(
+        node=Node(name="test", state_dir=str(settings.state_dir / "controller"), cache_dir=str(cache)),
+        centre=CentreSection(folder=str(folder), watch=False),
+        asterisk=Asterisk(
+            app=settings.app,
+            ari_url=f"http://127.0.0.1:{settings.ari_port}",
+            ari_user=secrets.ari_user,
+            ari_password=secrets.ari_password,
+            ami_host="127.0.0.1",
+            ami_port=settings.ami_port,
+            ami_user=secrets.ami_user,
+            ami_password=secrets.ami_password,
+            socket_user=secrets.controller_user,
+            socket_password=secrets.controller_password,
+        ),
+        web=Web(port=settings.web_port, socket_port=settings.controller_port, agi_port=settings.agi_port),
+        postgres=Postgres(url=database),
+        log=Log(format="console", level="info"),
+        calls=Calls(shutdown_s=2.0, **calls),
+    )
+
+
+class Centre:
+    """What a test uses of a running centre."""
+
+    def __init__(self, config: Config, asterisk: AsteriskServer, parts: Parts | None) -> None:
+        self.config = config
+        self.asterisk = asterisk
+        self.parts = parts
+        self.store = PostgresStore(config.postgres.url)
+        folder, cache = Path(config.centre.folder), Path(config.node.cache_dir)
+        releases = Releases(folder, Path(config.node.state_dir) / "tests", lambda f, r: prepare_release(f, cache, r))
+        audio = releases.load().stored.audio
+        prompts = {media: Path(path).with_suffix(".alaw") for media, (path, _) in audio.items()}
+        self._ear_paths = {name: path for name, path in prompts.items() if not name.startswith("silence/")}
+        self.ear = self.ear_for(lambda media: not media.startswith("say/"))
+
+    def ear_for(self, wanted: object) -> Ear:
+        """Return an ear for the media that `wanted` accepts."""
+        chosen = {name: path for name, path in self._ear_paths.items() if wanted(name)}  # type: ignore[operator]
+        return Ear(load_prompts(chosen))
+
+    def uri(self, number: str) -> str:
+        """Return what to dial for `number`."""
+        return f"sip:{number}@127.0.0.1:{self.asterisk.settings.sip_port}"
+
+    def account(self, extension: str, **options: object) -> Phone:
+        """Return a phone with the account of `extension`, not yet open."""
+        password = self.asterisk.secrets.softphones[extension]
+        return Phone(user=extension, password=password, **options)  # type: ignore[arg-type]
+
+    async def record(self, caller: str, *, ended: bool = True, timeout_s: float = WAIT_S) -> CallRecord:
+        """Return the newest record of a call from `caller`, waiting until it is there (and has ended)."""
+        pool = await self.store.pool()
+        async with asyncio.timeout(timeout_s):
+            while True:
+                for row in await queries.recent_calls(pool, 500):
+                    if row.caller_number == caller and (row.ended_at or not ended):
+                        record = await queries.call_record(pool, row.call_id)
+                        if record is not None:
+                            return record
+                await asyncio.sleep(0.05)
+
+    def heard(self, call: object) -> list[MediaId]:
+        """Return the prompts that `call` heard, in order."""
+        return [each.name for each in self.ear.listen(call.heard.samples)]  # type: ignore[attr-defined]
+
+    async def channels(self) -> list[str]:
+        """Return the channels Asterisk has."""
+        text = await self.asterisk.cli("core show channels concise")
+        return [line for line in text.splitlines() if "!" in line]
+
+
+@asynccontextmanager
+async def running(asterisk: AsteriskServer, database: str, folder: Path, cache: Path, **calls: int) -> AsyncIterator[Centre]:
+    """Run the controller in this process."""
+    config = config_for(asterisk, database, folder, cache, **calls)
+    async with assembled(config) as parts:
+        await parts.driver.connection.ready(WAIT_S)
+        centre = Centre(config, asterisk, parts)
+        try:
+            yield centre
+        finally:
+            await centre.store.close()
+
+
+class Process:
+    """The controller in a process of its own, for tests that kill it."""
+
+    def __init__(self, config: Config, log: Path) -> None:
+        self._config = config
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it; returns when the process exists, not when it is ready."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RAPPEL_")}
+        environment |= environment_of(self._config)
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "controller", "controller", env=environment, stdout=log, stderr=log
+            )
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send it a signal."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for its end; return the exit code."""
+        if self._process is None:
+            return 0
+        async with asyncio.timeout(WAIT_S):
+            return await self._process.wait()
+
+
+def environment_of(config: Config) -> dict[str, str]:
+    """Return the environment variables that make a controller with `config`."""
+    found = {}
+    for section in config.__struct_fields__:
+        values = getattr(config, section)
+        for key in values.__struct_fields__:
+            value = getattr(values, key)
+            if value != [] and value != "":
+                found[f"RAPPEL_{section}_{key}".upper()] = str(value)
+    return found
+
