@@ -1,0 +1,226 @@
+"""Runs one simulated call: a flow, a caller, the answers of other systems, on a virtual clock.
+
+The state of the run is encoded and read back at every wait, so that a call that could not survive a restart of the
+controller shows here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from controller.errors import FlowError
+from controller.flow.commands import (
+    Answer,
+    Collect,
+    Collected,
+    Command,
+    Dial,
+    Dialled,
+    Event,
+    Hangup,
+    LookedUp,
+    Lookup,
+    LookupFailed,
+    Play,
+)
+from controller.flow.interpreter import CallFacts, Ending, FlowRun
+from controller.flow.release import Release
+from controller.flow.runstate import State
+from controller.flow.trace import MASK, StepRecord
+from controller.simulator.caller import HANG_UP, Caller
+from controller.simulator.clock import VirtualClock
+from controller.simulator.telephone import DialAnswer, SimulatedTelephone
+from controller.simulator.trace import TraceLine, detail, shown
+from controller.simulator.wording import Wording
+
+MAX_COMMANDS = 20_000
+"""No flow within its limits asks for more; beyond, the call counts as endless."""
+
+Answers = Callable[[str, Lookup], tuple[LookedUp | LookupFailed, float]]
+"""Returns what comes of a request of a flow (by name), and after how many seconds."""
+Dials = Callable[[Dial], DialAnswer]
+Observer = Callable[[TraceLine], None]
+
+
+class CallResult(msgspec.Struct):
+    """What became of a simulated call. `problems` are faults of the flow or of the simulation, for people."""
+
+    trace: list[TraceLine] = []
+    steps: list[StepRecord] = []
+    said: list[str] = []
+    asked: list[tuple[str, str]] = []
+    """The http steps asked, each with `GET https://…` in full, also where the trace hides it."""
+    dialled: list[str] = []
+    variables: dict[str, Any] = {}
+    """The values given last, in whatever flow."""
+    problems: list[str] = []
+    ending: Ending | None = None
+    language: str = ""
+    elapsed_s: float = 0.0
+
+    @property
+    def visits(self) -> list[str]:
+        """The steps left, in order, as `flow.step`."""
+        return [f"{each.flow}.{each.step}" for each in self.steps]
+
+
+class _WatchedRun(FlowRun):
+    """A run that tells which variables it saves."""
+
+    __slots__ = ("saved",)
+
+    def __init__(self, release: Release, state: State) -> None:
+        super().__init__(release, state)
+        self.saved: dict[str, Any] = {}
+
+    def save(self, name: str, value: Any, *, secret: bool = False) -> None:
+        super().save(name, value, secret=secret)
+        self.saved[name] = value
+
+
+def _watched(run: FlowRun) -> _WatchedRun:
+    if not isinstance(run, _WatchedRun):
+        raise TypeError("a run of another class than was asked for")
+    return run
+
+
+class Simulation:
+    """One call. `run` may be called once."""
+
+    def __init__(
+        self,
+        release: Release,
+        flow: str,
+        facts: CallFacts,
+        at: datetime,
+        caller: Caller,
+        *,
+        answers: Answers,
+        dials: Dials,
+        wording: Wording | None = None,
+        observer: Observer = lambda _line: None,
+    ) -> None:
+        self._release = release
+        self._flow = flow
+        self._facts = facts
+        self._clock = VirtualClock(at)
+        self._answers = answers
+        self._wording = wording or Wording(release)
+        self._observer = observer
+        self._telephone = SimulatedTelephone(
+            self._clock, caller, seconds=self._wording.seconds, dial=dials, on_key=self._key
+        )
+        self._result = CallResult()
+
+    def run(self) -> CallResult:
+        """Simulate the call to its end; everything that goes wrong is in the result."""
+        result = self._result
+        run = _watched(_WatchedRun.begin(self._release, self._flow, self._facts, self._clock.now()))
+        self._note(
+            "call", f"{self._facts.caller or 'withheld'} → {self._facts.called or self._flow} ({run.language})"
+        )
+        command: Command | None = run.start(self._clock.now())
+        for _ in range(MAX_COMMANDS):
+            self._collect(run)
+            if command is None:
+                break
+            run = self._reloaded(run, command)
+            event = self._perform(run, command)
+            if isinstance(command, Hangup):
+                break
+            command = run.feed(event, self._clock.now())
+        else:
+            result.problems.append(f"the call has not ended after {MAX_COMMANDS} commands")
+        self._collect(run)
+        result.ending, result.language = run.ending, run.language
+        result.elapsed_s = self._clock.monotonic()
+        ending = run.ending
+        reason = f": {ending.reason}" if ending.reason else ""
+        self._note("end", f"{ending.disposition} by {ending.by}, cause {ending.cause}{reason}")
+        return result
+
+    def _reloaded(self, run: _WatchedRun, command: Command) -> _WatchedRun:
+        """Return the run as a restarted controller would find it."""
+        saved = run.state()
+        try:
+            again = _watched(_WatchedRun.resume(self._release, saved))
+        except FlowError as error:
+            self._result.problems.append(f"the state could not be read back: {error}")
+            return run
+        if again.pending != command or again.state() != saved:
+            self._result.problems.append(f"the state came back different before {type(command).__name__}")
+            return run
+        return again
+
+    def _collect(self, run: _WatchedRun) -> None:
+        """Take over what the run has done since the last command."""
+        self._result.variables |= run.saved
+        run.saved = {}
+        for step in run.take_steps():
+            self._result.steps.append(step)
+            digits = f" [{step.digits}]" if step.digits else ""
+            self._note("step", f"{step.flow}.{step.step}{digits} → {step.exit}{detail(step.detail)}")
+        for fault in run.take_faults():
+            self._note("fault", f"{fault.flow}.{fault.step}: {fault.reason}")
+            if fault.traceback:
+                self._result.problems.append(f"a bug in {fault.flow}.{fault.step}:\n{fault.traceback}")
+
+    def _perform(self, run: _WatchedRun, command: Command) -> Event:
+        if isinstance(command, Lookup):
+            return self._look_up(run, command)
+        if isinstance(command, Play | Collect) and command.media:
+            text = self._wording.text(command.media)
+            self._result.said.append(text)
+            self._note("says", text)
+        elif isinstance(command, Answer):
+            self._note("answers", "")
+        elif isinstance(command, Hangup):
+            self._note("hangs up", f"cause {command.cause}")
+        elif isinstance(command, Dial):
+            self._result.dialled.append(command.extension)
+            self._note("dials", command.extension)
+        event = self._telephone.carry_out(command)
+        self._report(event, secret=isinstance(command, Collect) and command.secret)
+        return event
+
+    def _look_up(self, run: _WatchedRun, command: Lookup) -> Event:
+        request = f"{command.method} {command.url}"
+        self._result.asked.append((command.step, request))
+        body = "" if command.body is None else f" {shown(command.body)}"
+        self._note("asks", f"{command.step}: {MASK if command.secret else request + body}")
+        answer, takes_s = self._answers(run.flow_name, command)
+        if takes_s > command.timeout_s:
+            answer, takes_s = LookupFailed("timeout"), command.timeout_s
+        self._telephone.let_pass(takes_s)  # a caller who leaves meanwhile is reported with the next command
+        if isinstance(answer, LookedUp):
+            self._note("answer", f"{answer.status} {shown(answer.body, secret=command.secret)}")
+        else:
+            self._note("answer", f"none: {answer.reason}")
+        return answer
+
+    def _report(self, event: Event, *, secret: bool) -> None:
+        if isinstance(event, Collected):
+            digits = MASK if secret and event.digits else event.digits
+            self._note("entry", f"{digits or 'nothing'} ({event.end})")
+        elif isinstance(event, Dialled):
+            self._note("dialled", f"{event.outcome} {event.talk_s:g} s, cause {event.cause}")
+
+    def _key(self, key: str, secret: bool) -> None:
+        if key == HANG_UP:
+            self._note("caller", "hangs up")
+        elif not secret:  # not even how many
+            self._note("presses", key)
+
+    def _note(self, kind: str, text: str) -> None:
+        line = TraceLine(round(self._clock.monotonic(), 3), kind, text)
+        self._result.trace.append(line)
+        self._observer(line)
+
+
+def trace_lines(result: CallResult) -> list[str]:
+    """Return the trace as text, the form of the golden files: stable from run to run, secrets masked."""
+    return [str(line) for line in result.trace]
