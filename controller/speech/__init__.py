@@ -1,0 +1,1 @@
+"""Prepared audio for Asterisk, and the engines that speak text prompts."""
