@@ -35,7 +35,8 @@ from controller.ids import CallId, derived_id
 from controller.ports import AudioLibrary, Clock, LegObserver
 
 LIMITS: Final = {
-    "survive_controller": "when the controller dies the dialplan goes on after AGI(): nobody can take the call up",
+    "survive_controller": "when the controller dies Asterisk stops the prompt and goes on in the dialplan with"
+    " AGISTATUS=SUCCESS: the call is taken up again only if the dialplan offers it again",
     "digits_between_commands": "a digit that ends while no command runs is dropped by Asterisk: during an http step,"
     " and in the few hundred microseconds between two commands",
     "digits_in_uninterruptible": "digits pressed in a prompt with bargein: false are dropped, also for a later step",
@@ -252,7 +253,10 @@ class AgiTelephone:
             talked_s = (ended_at - answered_at).total_seconds()
             self._legs.leg_answered(leg, answered_at)
         trouble = await self._trouble(response, "Asterisk could not dial")
-        self._legs.leg_ended(leg, cause, "", ended_at, by_callee=trouble is None)
+        by_callee = trouble is None and talked_s < command.max_talk_s
+        self._legs.leg_ended(leg, cause, "", ended_at, by_callee=by_callee)
+        if isinstance(trouble, HungUp):
+            return HungUp(trouble.cause, talked_s)
         return trouble or Dialled(outcome_of(status, cause), cause, talked_s)
 
     async def _answered_at(self, started_at: datetime, ended_at: datetime) -> datetime:
