@@ -55,6 +55,13 @@ def find(cache: Path | None = None, progress: Progress = to_stderr, root: Path =
     return _host(root) or fetch(cache, progress)
 
 
+def find_present(cache: Path | None = None, root: Path = Path("/")) -> AsteriskInstall | None:
+    """Return what `find` would, or None when it would have to fetch first."""
+    if own := _host(root):
+        return own
+    return fetch(cache) if debian.present(sets.ASTERISK, cache) else None
+
+
 def fetch(cache: Path | None = None, progress: Progress = to_stderr) -> AsteriskInstall:
     """Return our own private Asterisk, fetching it the first time."""
     tree = debian.install(sets.ASTERISK, cache, progress)
@@ -234,6 +241,7 @@ class AsteriskServer:
         if await self.is_running():
             self.adopted = True
             return
+        self.adopted = False
         self.render()
         (self.paths.run / "asterisk.ctl").unlink(missing_ok=True)
         with self.console_log.open("ab") as log:

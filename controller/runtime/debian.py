@@ -96,7 +96,7 @@ def install(packages: PackageSet, cache: Path | None = None, progress: Progress 
     """
     cache = cache if cache is not None else default_cache()
     architecture = machine_architecture()
-    target = cache / "debian" / f"{packages.name}-{_fingerprint(packages, architecture)}"
+    target = _target(packages, cache, architecture)
     if target.is_dir():
         return target
     with _disk_errors(cache):
@@ -106,6 +106,16 @@ def install(packages: PackageSet, cache: Path | None = None, progress: Progress 
                 require_room(target.parent, packages.room)
                 _build(packages, PrivateApt(cache / "apt", architecture, progress), target, progress)
     return target
+
+
+def present(packages: PackageSet, cache: Path | None = None) -> Path | None:
+    """Return the folder that `packages` are unpacked in, or None when they have not been fetched."""
+    target = _target(packages, cache if cache is not None else default_cache(), machine_architecture())
+    return target if target.is_dir() else None
+
+
+def _target(packages: PackageSet, cache: Path, architecture: str) -> Path:
+    return cache / "debian" / f"{packages.name}-{_fingerprint(packages, architecture)}"
 
 
 def _fingerprint(packages: PackageSet, architecture: str) -> str:

@@ -141,6 +141,7 @@ class PostgresServer:
         if self.pid is not None and await self._answers():
             self.adopted = True
             return
+        self.adopted = False
         await asyncio.to_thread(self._prepare)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -172,6 +173,14 @@ class PostgresServer:
                 os.kill(pid, number)
             if await self._ended(limit_s):
                 return
+
+    async def wait(self) -> None:
+        """Return when it has ended, however that came."""
+        if self._process is not None:
+            await self._process.wait()
+            return
+        while self.pid is not None:  # noqa: ASYNC110 - not our child: its end can only be looked for
+            await asyncio.sleep(0.5)
 
     async def create_database(self, name: str, template: str = "template1") -> str:
         """Create database `name` as a copy of `template`, unless it is there, and return its address."""

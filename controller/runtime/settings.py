@@ -46,14 +46,16 @@ class Trunk:
 class StackSettings:
     """Addresses, ports and folders of the embedded stack.
 
-    Everything binds to `bind`, loopback unless told otherwise; ARI, AMI and the controller's own doors stay
-    on loopback whatever `bind` is. RTP ports from `rtp_start` to `rtp_end`, both included. `sip_permit` are
-    the networks that may speak SIP to us. `external_address` is what the far side sees behind a NAT, with
-    `local_networks` on this side of it. With `claim_calls` the dialplan offers calls with StasisBroadcast and
-    the controller claims them; without it they go straight into Stasis. Durations are seconds.
+    SIP and RTP bind to `bind`, the pages to `web_bind`: loopback unless told otherwise. ARI, AMI and what
+    Asterisk reaches the controller by stay on loopback whatever these are. RTP uses the ports from `rtp_start`
+    to `rtp_end`, both included. `sip_permit` are the networks that may speak SIP to us. `external_address` is
+    what the far side sees behind a NAT, with `local_networks` on this side of it. With `claim_calls` the
+    dialplan offers calls with StasisBroadcast and the controller claims them; without it they go straight into
+    Stasis. Durations are seconds.
     """
 
     bind: str = "127.0.0.1"
+    web_bind: str = "127.0.0.1"
     external_address: str = ""
     local_networks: tuple[str, ...] = ()
     sip_permit: tuple[str, ...] = LOOPBACK
