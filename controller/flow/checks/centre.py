@@ -22,7 +22,8 @@ def _check_numbers(draft: CentreDraft) -> None:
     seen: dict[str, str] = {}
     mark = draft.marks.get("numbers", Mark("centre.yaml"))
     for written, entry in draft.table("numbers").items():
-        form = number_forms(written, country)[-1] or written
+        forms = number_forms(written, country)
+        form = next((each for each in forms if each.startswith("+")), forms[0]) or written
         if form in seen:
             message = f"'{written}' and '{seen[form]}' are the same number"
             draft.findings.error(mark, "same-number", message, "delete one of them")

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from controller.flow.drafts import CentreDraft, FlowDraft, closure
 from controller.flow.findings import Mark
+from controller.flow.linking import reads
 from controller.flow.release import Edge
+from controller.flow.steps.decide import Switch
 
 
 def check_structure(draft: CentreDraft) -> None:
@@ -42,25 +44,39 @@ def _check_unreachable(flow: FlowDraft, reached: set[str], draft: CentreDraft) -
 
 
 def _check_loops(flow: FlowDraft, draft: CentreDraft) -> None:
-    """An endless loop is a circle of exits none of which takes an act of the caller or a conversation."""
+    """An endless loop is a circle in which nobody acts or talks, nothing is asked and nothing is counted."""
     quiet = [edge for edge in flow.edges if not edge.moves]
     idle = [edge for edge in quiet if not _waits(flow, edge.step)]
     reported: set[str] = set()
-    for circle in circles(idle):
+    counting = {name for circle in circles(idle) for name in _counting_switches(flow, circle)}
+    for circle in circles(edge for edge in idle if edge.step not in counting):
         reported.update(circle)
         message = f"the steps {_list(circle)} go round without waiting for the caller"
         draft.findings.error(flow.steps[circle[0]].mark, "endless-loop", message, "lead one exit elsewhere")
-    for circle in circles(quiet):
+    for circle in circles(edge for edge in quiet if edge.step not in counting and not _rings(flow, edge.step)):
         if not reported.intersection(circle):
             message = f"a silent caller goes round {_list(circle)} until the time limit"
             hint = "after the attempts, lead to a person or hang up"
             draft.findings.warning(flow.steps[circle[0]].mark, "silent-loop", message, hint)
 
 
+def _counting_switches(flow: FlowDraft, circle: list[str]) -> set[str]:
+    """Return the switches of a circle that read what a step of the circle sets: these can bound it."""
+    written = {write.name for write in flow.ctx.writes if write.step in circle}
+    readers = {expr.step for expr in flow.ctx.expressions if reads(expr) & written}
+    return {name for name in circle if name in readers and isinstance(flow.steps[name].step, Switch)}
+
+
 def _waits(flow: FlowDraft, name: str) -> bool:
     """Whether the caller is asked, or a telephone rings, in this step: it bounds the pace of a loop."""
     model = flow.steps[name].model
     return model is None or model.asks or model.human
+
+
+def _rings(flow: FlowDraft, name: str) -> bool:
+    """Whether somebody may still answer the caller in this step: such a loop is a second try, not silence."""
+    model = flow.steps[name].model
+    return model is not None and model.human
 
 
 def circles(edges: Iterable[Edge]) -> list[list[str]]:
