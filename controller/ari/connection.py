@@ -214,13 +214,13 @@ class AriConnection:
             log.warning("ari_resynchronisation_failed", error=str(error))
             self._abandon()
             return
-        self._listener.snapshot(snapshot)
         kept = len(self._backlog)
-        while self._backlog:
-            self._deliver(self._backlog.popleft())
-        self._enter(LinkState.READY)
-        self._listener.caught_up(snapshot)
-        self._ready.set()
+        try:
+            self._go_live(snapshot)
+        except Exception:
+            log.exception("ari_resynchronisation_failed")
+            self._abandon()
+            return
         log.info(
             "ari_link_ready",
             application=self._application,
@@ -228,6 +228,14 @@ class AriConnection:
             bridges=len(snapshot.bridges),
             kept_events=kept,
         )
+
+    def _go_live(self, snapshot: Snapshot) -> None:
+        self._listener.snapshot(snapshot)
+        while self._backlog:
+            self._deliver(self._backlog.popleft())
+        self._listener.caught_up(snapshot)
+        self._enter(LinkState.READY)
+        self._ready.set()
 
     async def _look(self) -> Snapshot:
         channels, bridges, application = await asyncio.gather(

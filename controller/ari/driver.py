@@ -18,7 +18,7 @@ from controller.ari.events import AnyEvent
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.http import HttpTransport
-from controller.ari.line import Line
+from controller.ari.line import Line, hangup_cause
 from controller.ari.operation import Operation
 from controller.ari.router import Router
 from controller.ari.telephone import AriTelephone
@@ -130,6 +130,9 @@ class AriDriver:
             self._start(self._claim(event.channel.id))
         elif isinstance(event, models.ChannelDestroyed) and not _OURS.fullmatch(event.channel.id):
             self._calls.channel_gone(event.channel.id, event.cause, event.cause_txt, event.timestamp)
+        elif isinstance(event, models.ChannelHangupRequest) and not _OURS.fullmatch(event.channel.id):
+            # Often the last that is heard of a caller: see `Line.final_cause`.
+            self._calls.channel_gone(event.channel.id, hangup_cause(event), "", event.timestamp)
 
     async def _claim(self, channel_id: str) -> None:
         """Ask for a call that is offered to every controller; `StasisStart` follows if we are the first."""

@@ -150,8 +150,8 @@ class AriTelephone:
         until = _now() + self._waits.hangup_s
         while not self._line.gone and await self._line.next(until) is not None:
             pass
-        ended = await self._hung_up()
-        return HungUp(ended.cause or cause)
+        self._line.close()
+        return HungUp(self._line.cause or cause)
 
     # --- playing ------------------------------------------------------------------------------------------
 
