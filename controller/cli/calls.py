@@ -1,0 +1,182 @@
+"""Calls from the command line: place one, look at what was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from controller.calls.releases import Releases
+from controller.cli.common import completed
+from controller.config import Config
+from controller.errors import RappelError, StoreError
+from controller.flow.release import Release
+from controller.ids import CallId
+from controller.postgres import queries
+from controller.postgres.queries import CallRecord
+from controller.postgres.store import PostgresStore
+from controller.softphone.ear import Ear, load_prompts
+from controller.softphone.phone import Phone
+from controller.softphone.place import CallReport, place_call
+from controller.softphone.script import parse_script
+from controller.speech.release import prepare_release
+
+DEMONSTRATION = ("1000", "quiet, press 1, quiet, press 2, quiet, wait 1s, hangup")
+"""What `make call` does without arguments: into the example centre, down its menu, and out."""
+_RECORD_WAIT_S = 10.0
+_CALLER = "+33199001234"
+
+
+@click.command()
+@click.argument("number", default=DEMONSTRATION[0])
+@click.option("--keys", "script", help='What to do, as "press 1, wait 2s, hear fr/menu*, press 2, hangup".')
+@click.option("--from", "caller", default=_CALLER, show_default=True, help="The number the call shows.")
+@click.option("--max", "max_s", default=90.0, show_default=True, help="Hang up after so many seconds.")
+@click.pass_context
+def call(context: click.Context, number: str, script: str | None, caller: str, max_s: float) -> None:
+    """Place a real call to NUMBER of the running centre; show what was heard and what was recorded."""
+    config = completed(context.obj)
+    steps = script if script is not None else DEMONSTRATION[1]
+    asyncio.run(_call(config, number, steps, caller, max_s))
+
+
+async def _call(config: Config, number: str, script: str, caller: str, max_s: float) -> None:
+    state = Path(config.node.state_dir)
+    releases = Releases(
+        Path(config.centre.folder).absolute(),  # noqa: ASYNC240 - before anything else runs
+        state / "releases",
+        lambda folder, release: prepare_release(folder, Path(config.node.cache_dir), release),
+    )
+    live = releases.load()
+    paths = {media: Path(f"{path}.alaw") for media, (path, _) in live.stored.audio.items() if "silence" not in media}
+    target = f"sip:{number}@{config.sip.bind}:{config.sip.port}"
+    click.echo(f"Calling {target} from {caller}: {script}\n")
+    async with Phone((config.sip.bind, 0), user=caller) as phone:
+        report = await place_call(
+            parse_script(script),
+            target,
+            phone=phone,
+            ear=Ear(load_prompts(paths)),
+            texts=_texts(live.release),
+            max_s=max_s,
+        )
+    for line in report.lines():
+        click.echo(line)
+    _summary(report)
+    click.echo("")
+    store = PostgresStore(config.postgres.url)
+    try:
+        show_record(await _record_of(store, caller, report))
+    finally:
+        await store.close()
+    if report.answered_s is None:
+        sys.exit(1)
+
+
+def _texts(release: Release) -> dict[str, str]:
+    return {media: text for _, text, media in release.texts()}
+
+
+def _summary(report: CallReport) -> None:
+    if report.answered_s is None:
+        click.echo(f"Not answered: {report.status} {report.reason}. Is `make run` running (rappel doctor)?")
+        return
+    delays = [answer.delay_s for answer in report.digits if answer.delay_s is not None]
+    click.echo(
+        f"\nAnswered after {report.answered_s * 1000:.0f} ms, lasted {report.duration_s:.1f} s, "
+        f"{report.packets} packets of audio at {report.level_dbfs:.0f} dBFS."
+    )
+    if delays:
+        shown = ", ".join(f"{delay * 1000:.0f} ms" for delay in delays)
+        click.echo(f"From a key's last packet to the next prompt's first: {shown}.")
+
+
+async def _record_of(store: PostgresStore, caller: str, report: CallReport) -> CallRecord:
+    """Return the record of the call that was just placed."""
+    pool = await store.pool()
+    try:
+        async with asyncio.timeout(_RECORD_WAIT_S):
+            while True:
+                for row in await queries.recent_calls(pool, 20):
+                    if row.caller_number == caller and row.ended_at is not None:
+                        record = await queries.call_record(pool, row.call_id)
+                        if record is not None:
+                            return record
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise StoreError(
+            f"no record of this call ({report.sip_call_id}) within {_RECORD_WAIT_S:.0f} s: look at /readyz"
+        ) from None
+
+
+@click.command()
+@click.option("-n", "limit", default=20, show_default=True, help="How many.")
+@click.pass_context
+def calls(context: click.Context, limit: int) -> None:
+    """List the newest calls in the database."""
+    config = completed(context.obj)
+
+    async def show() -> None:
+        store = PostgresStore(config.postgres.url)
+        try:
+            for row in await queries.recent_calls(await store.pool(), limit):
+                ended = row.ended_at or row.started_at
+                click.echo(
+                    f"{row.started_at:%Y-%m-%d %H:%M:%S}  {row.call_id}  {row.caller_number or 'withheld':>16} → "
+                    f"{row.called_number:<14} {row.flow:<14} {(ended - row.started_at).total_seconds():7.1f} s  "
+                    f"{row.disposition or 'in progress'}"
+                )
+        finally:
+            await store.close()
+
+    asyncio.run(show())
+
+
+@click.command("show")
+@click.argument("call_id")
+@click.pass_context
+def show_call(context: click.Context, call_id: str) -> None:
+    """Show everything recorded of one call."""
+    config = completed(context.obj)
+
+    async def show() -> None:
+        store = PostgresStore(config.postgres.url)
+        try:
+            record = await queries.call_record(await store.pool(), CallId(call_id))
+        finally:
+            await store.close()
+        if record is None:
+            raise RappelError(f"there is no call {call_id}; `rappel calls` lists the newest")
+        show_record(record)
+
+    asyncio.run(show())
+
+
+def show_record(record: CallRecord) -> None:
+    """Print a record: the call, its legs, its way through the flow."""
+    row = record.call
+    click.echo(f"call        {row.call_id}  ({row.driver}, node {row.node}, release {row.release})")
+    click.echo(f"            {row.caller_number or 'withheld'} → {row.called_number}  flow {row.flow}")
+    click.echo(f"began       {row.started_at:%Y-%m-%d %H:%M:%S.%f} UTC")
+    if row.answered_at:
+        click.echo(f"answered    after {(row.answered_at - row.started_at).total_seconds() * 1000:.0f} ms")
+    if row.ended_at:
+        length = (row.ended_at - row.started_at).total_seconds()
+        click.echo(
+            f"ended       after {length:.1f} s: {row.disposition}, by {row.ended_by}, cause {row.caller_cause}"
+        )
+    if row.reason:
+        click.echo(f"reason      {row.reason}")
+    for leg in record.legs:
+        click.echo(f"leg         {leg.role or '?'} {leg.number}  {leg.channel_name}  cause {leg.cause}")
+    for step in record.steps:
+        took = (step.left_at - step.entered_at).total_seconds()
+        digits = f"  keys {step.digits}" if step.digits else ""
+        click.echo(
+            f"step {step.seq:>3}    {step.flow}.{step.step:<20} {step.type:<9} {took:6.2f} s  → {step.exit}{digits}"
+        )
+
+
+COMMANDS = (call, calls, show_call)

@@ -1,0 +1,94 @@
+"""`rappel run`: Asterisk, Postgres, the controller and the example's own service on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+import click
+
+from controller.cli.common import completed, stack_settings
+from controller.config import Config, load_config
+from controller.postgres import migrations
+from controller.runtime import example_crm
+from controller.runtime.stack import EmbeddedStack
+
+_READY_LIMIT_S = 60.0
+_POLL_S = 0.2
+
+
+@click.command()
+@click.pass_context
+def run(context: click.Context) -> None:
+    """Run everything on this machine until Ctrl-C: Asterisk, Postgres, the controller, the example company."""
+    sys.exit(asyncio.run(_run(context.obj)))
+
+
+async def _run(config_path: str | None) -> int:
+    began = time.monotonic()
+    config = load_config(config_path)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with EmbeddedStack(stack_settings(config)) as stack:
+        await migrations.upgrade(stack.dsn)
+        crm = await example_crm.serve("127.0.0.1", example_crm.PORT)
+        command = [
+            sys.executable,
+            "-m",
+            "controller",
+            *(["--config", config_path] if config_path else []),
+            "controller",
+        ]
+        supervised = asyncio.create_task(stack.supervise(command, stop))
+        try:
+            greeting = asyncio.create_task(_greet(config_path, began))
+            code = await supervised
+        finally:
+            greeting.cancel()
+            await crm.stop()
+            if stop.is_set():
+                click.echo("\nStopping Asterisk and Postgres ...", err=True)
+    click.echo("Stopped.", err=True)
+    return 0 if stop.is_set() else code
+
+
+async def _greet(config_path: str | None, began: float) -> None:
+    """Say what to dial and which pages to open, once the controller is ready."""
+    config = completed(config_path)
+    page = f"http://{config.web.host}:{config.web.port}"
+    async with aiohttp.ClientSession() as session:
+        while time.monotonic() - began < _READY_LIMIT_S:
+            try:
+                async with session.get(f"{page}/readyz", timeout=aiohttp.ClientTimeout(total=2)) as answer:
+                    if answer.status == 200:  # noqa: PLR2004 - HTTP OK
+                        click.echo(_greeting(config, page, time.monotonic() - began), err=True)
+                        return
+            except (aiohttp.ClientError, TimeoutError):
+                pass  # not listening yet
+            await asyncio.sleep(_POLL_S)
+    click.echo(
+        f"Not ready after {_READY_LIMIT_S:.0f} s. What is missing: {page}/readyz, or run: rappel doctor", err=True
+    )
+
+
+def _greeting(config: Config, page: str, took_s: float) -> str:
+    where = f"{config.sip.bind}:{config.sip.port}"
+    return f"""
+Rappel runs (ready after {took_s:.1f} s). Ctrl-C stops it.
+
+  Hear it without a telephone   make call          (in a second terminal)
+  Call with a softphone         SIP server {where}, user 1001; `rappel accounts` shows the password
+                                then dial 1000 (the menu), 1002 (the other softphone)
+  Look                          {page}/           calls, numbers, what is up
+                                {page}/readyz     {page}/metrics
+  Change the SVI                edit {Path(config.centre.folder)}/*.yaml: it is checked and taken up as you save
+"""
+
+
+COMMANDS = (run,)
