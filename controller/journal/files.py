@@ -7,7 +7,7 @@ Everything here is synchronous and belongs to one thread. In the folder (mode 07
     acknowledged            number of the first entry that Postgres does not have yet, and its CRC
 
 An entry is handed to the kernel in one `pwrite` before `append` returns: it survives the death of the process at
-any instant. Power loss is another matter: see `JournalFiles.unsynced`.
+any instant. Power loss is another matter: see `sync_to_disk`.
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ class JournalFiles:
         self._no_segment_before = 0.0
         self.next_number = 0
         self.acknowledged = 0
-        self.unsynced = False
-        """Whether entries were appended since the last `sync_fd`: a power loss could take them."""
+        self._unsynced: set[Path] = set()
         self.damaged = 0
         """How many entries could not be read back."""
         self.live: dict[CallId, bytes] = {}
@@ -208,7 +207,7 @@ class JournalFiles:
             raise
         active.size += len(data)
         self.next_number += len(frames)
-        self.unsynced = True
+        self._unsynced.add(active.path)
 
     def _writable(self, size: int) -> Segment:
         """Return the segment to append `size` bytes to, begun anew when it is time."""
@@ -255,12 +254,11 @@ class JournalFiles:
         self._segments.append(Segment(path, self.next_number, len(head)))
         self._head_end = len(head)
 
-    def sync_fd(self) -> int:
-        """Return a descriptor to `fdatasync` and close elsewhere, -1 if there is nothing to bring to the disk."""
-        if not self.unsynced or self._active_fd < 0:
-            return -1
-        self.unsynced = False
-        return os.dup(self._active_fd)
+    def take_unsynced(self) -> list[Path]:
+        """Return the files that a power loss could still take, the folder among them, for `sync_to_disk`."""
+        paths = list(self._unsynced)
+        self._unsynced.clear()
+        return [*paths, self._directory] if paths else []
 
     # --- reading ------------------------------------------------------------------------------------------
 
@@ -351,6 +349,7 @@ class JournalFiles:
             done = self._segments.pop(0)
             if done is self._reading:
                 self._stop_reading()
+            self._unsynced.discard(done.path)
             done.path.unlink(missing_ok=True)
 
 
@@ -358,3 +357,17 @@ def _write_whole(fd: int, data: bytes, offset: int) -> None:
     """Write `data` in one call; a disk that takes only a part of it is full."""
     if os.pwrite(fd, data, offset) < len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def sync_to_disk(paths: Iterable[Path]) -> None:
+    """Bring `paths`, files and folders, to the disk, so that a power loss does not take them. May take long.
+
+    Raises `OSError`; a file that Postgres has in full and that is deleted by now is no error.
+    """
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)

@@ -12,12 +12,12 @@ the files are brought to the disk every `sync_s`, so at most about that much can
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -25,7 +25,7 @@ import structlog
 from controller.cdr.entries import Entry, ReleaseUsed, StateDropped, StateSaved
 from controller.errors import StoreError
 from controller.ids import CallId
-from controller.journal.files import Batch, JournalFiles
+from controller.journal.files import Batch, JournalFiles, sync_to_disk
 from controller.journal.frames import Kind, decode_entry, encode_entry, kind_of
 from controller.journal.rejected import Rejected
 from controller.journal.releases import ReleaseFiles
@@ -34,9 +34,12 @@ from controller.ports import RecordStore
 MIB = 1024 * 1024
 _BACKOFF_FIRST_S, _BACKOFF_MAX_S = 0.1, 5.0
 _LOOK_S = 5.0  # how often an idle journal looks whether Postgres is there
+_CANCEL_S = 1.0  # how long a closing journal waits for a store that does not give up
 _COMPLAIN_S = 10.0  # how often the log repeats that entries are being dropped
 
 log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
 
 
 class Journal:
@@ -71,6 +74,7 @@ class Journal:
         self._drained = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: asyncio.Task[None] | None = None
+        self._left_behind: set[asyncio.Task[Any]] = set()
         self._oldest_at = 0.0
         self._complained_at = float("-inf")
         self.postgres_up = False
@@ -143,7 +147,8 @@ class Journal:
         await asyncio.wait(self._tasks[:1], timeout=timeout_s)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            task.add_done_callback(self._forget_task)
+        await asyncio.wait(self._tasks, timeout=_CANCEL_S)
         self._open = False
         left = self._files.pending
         if left:
@@ -202,11 +207,9 @@ class Journal:
         stored: Sequence[StateSaved] = ()
         states = self._own_states()
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._until_drained()
-                stored = await self._store.live_states()
-                for call_id in await self._store.ended(list(states)):
-                    del states[call_id]
+            stored, over = await self._within(timeout_s, self._ask_store(list(states)))
+            for call_id in over:
+                del states[call_id]
         except (StoreError, TimeoutError) as error:
             log.warning("live_states_from_journal_alone", calls=len(states), reason=str(error) or "timeout")
         for state in stored:
@@ -214,6 +217,32 @@ class Journal:
             if ours is None or (ours.at < state.at and ours.node != state.node):
                 states[state.call_id] = state
         return list(states.values())
+
+    async def _ask_store(self, call_ids: Sequence[CallId]) -> tuple[Sequence[StateSaved], Collection[CallId]]:
+        await self._until_drained()
+        return await self._store.live_states(), await self._store.ended(call_ids)
+
+    async def _within(self, timeout_s: float, question: Coroutine[Any, Any, _T]) -> _T:
+        """Return the answer, or raise `TimeoutError` after `timeout_s` however long the store takes to give up.
+
+        A database client that is cancelled first tells a server that may be frozen; nobody waits for that here.
+        """
+        task = asyncio.create_task(question)
+        try:
+            await asyncio.wait({task}, timeout=timeout_s)
+            if task.done():
+                return task.result()
+            raise TimeoutError
+        finally:
+            if not task.done():
+                self._left_behind.add(task)
+                task.add_done_callback(self._forget_task)
+                task.cancel()
+
+    def _forget_task(self, task: asyncio.Task[Any]) -> None:
+        self._left_behind.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at: what a question nobody waits for any more failed with does not matter
 
     async def forget(self, call_id: CallId) -> None:
         """Drop the state of a call that is no longer running, here at once and in Postgres soon."""
@@ -339,12 +368,7 @@ class Journal:
                 await self._sync_once()
 
     async def _sync_once(self) -> None:
-        fd = self._files.sync_fd()
-        if fd < 0:
-            return
         try:
-            await asyncio.to_thread(os.fdatasync, fd)
+            await asyncio.to_thread(sync_to_disk, self._files.take_unsynced())
         except OSError as error:
             log.critical("journal_sync_failed", reason=error.strerror, do="check the journal's disk")
-        finally:
-            os.close(fd)

@@ -86,7 +86,7 @@ def away(error: BaseException, dsn: str = "") -> StoreError:
     """Return the error that says what was wrong with Postgres (at `dsn`, if told) and what to do."""
     state = getattr(error, "sqlstate", None) or ""
     if state.startswith("42"):
-        hint = "the schema does not fit: run `rappel db upgrade`, or grant the account its tables"
+        hint = "upgrade the schema (a controller does so when it starts), or grant the account its tables"
     elif state.startswith("28"):
         hint = "check the account and the password"
     elif state.startswith("53"):

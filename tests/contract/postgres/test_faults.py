@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import shutil
@@ -150,6 +151,45 @@ async def test_a_running_call_is_found_again_without_postgres(own_server: Postgr
     await journal.stop(0.5)
     await store.close()
     await own_server.start()
+
+
+def family(pid: int) -> list[int]:
+    """The process and its children."""
+    found = [pid]
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+async def test_a_frozen_postgres_delays_nobody(own_server: PostgresServer, tmp_path: Path):
+    store = PostgresStore(own_server.dsn("records"))
+    journal = Journal(tmp_path, store)
+    await journal.start()
+    running = history(1)[:9]
+    journal.record(*running)
+    await drained(journal)
+    assert own_server.pid is not None
+    frozen = family(own_server.pid)
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        assert await journal.live_states(0.3) == [running[-1]]
+        journal.record(*history(1)[9:])
+        assert await journal.live_states(0.3) == []
+        await journal.stop(0.3)
+        assert time.monotonic() - started < 3
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    journal = Journal(tmp_path, store)
+    await journal.start()
+    await drained(journal)
+    await journal.stop()
+    await store.close()
+    assert await counts(own_server.dsn("records")) == whole(1)
 
 
 async def test_another_node_finds_the_calls_of_a_dead_one(database: str, tmp_path: Path):

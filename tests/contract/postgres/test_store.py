@@ -185,5 +185,5 @@ async def test_no_entries_only_look_whether_the_store_is_there(store: PostgresSt
 
 async def test_a_missing_schema_is_not_the_entries_fault(store: PostgresStore):
     await (await store.pool()).execute("alter table call_steps rename to gone")
-    with pytest.raises(StoreError, match="rappel db upgrade"):
+    with pytest.raises(StoreError, match="upgrade the schema"):
         await store.write(history())

@@ -51,7 +51,7 @@ def test_whether_the_row_or_the_server_is_to_blame(error, the_row):
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
-        (asyncpg.UndefinedTableError("no calls"), "rappel db upgrade"),
+        (asyncpg.UndefinedTableError("no calls"), "upgrade the schema"),
         (asyncpg.InvalidPasswordError("no"), "check the account"),
         (asyncpg.TooManyConnectionsError("many"), "out of disk, memory or connections"),
         (TimeoutError(), "TimeoutError; check that it runs"),
