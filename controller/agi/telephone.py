@@ -242,6 +242,7 @@ class AgiTelephone:
             "EXEC Dial", f"{endpoint},{max(1, round(command.ring_s))},{options}", timeout_s=limit_s
         )
         ended_at = self._clock.now()
+        self._ahead.clear()  # a new entry begins after a conversation
         if response.result == _NO_SUCH_APPLICATION:
             self._legs.leg_ended(leg, 0, "", ended_at, by_callee=False)
             return Failed("Asterisk has no Dial application: load app_dial.so")
