@@ -51,15 +51,12 @@ class _Terminal:
         if self._keys:
             at = now + KEY_GAP_S
             return (at, self._keys.popleft()) if at <= until else None
-        if not listening:
-            return None
-        if not self._gone:
+        if listening and not self._gone:
             self._keys.extend(self._ask_keys())
+            now = min(now + REACTION_S, until)
         if self._gone:
             return now, HANG_UP
-        if not self._keys:
-            return None
-        return min(now + REACTION_S, until), self._keys.popleft()
+        return (now, self._keys.popleft()) if self._keys else None
 
     def answer(self, _flow: str, request: Lookup) -> tuple[LookedUp | LookupFailed, float]:
         """Answer an http step."""

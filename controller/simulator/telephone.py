@@ -126,7 +126,7 @@ class SimulatedTelephone:
                 deadline = collector.deadline()
                 if deadline is None:
                     raise AssertionError("an entry that has not ended has a clock")
-                if self._next_key(deadline, listening=True) is None:
+                if self._next_key(deadline, listening=True) is None and self._gone is None:
                     end = collector.expire(deadline)
             if end is not None:
                 return Collected(collector.digits, end)
