@@ -17,7 +17,10 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from controller.flow.findings import clipped, did_you_mean
+from controller.flow.celreports import ExpressionError, compile_fault, run_time_reason
+from controller.flow.findings import clipped
+
+__all__ = ["EvaluationError", "Expression", "ExpressionError", "ValueType", "compile_expression"]
 
 MAX_SOURCE = 2000
 """Characters of one expression."""
@@ -25,6 +28,8 @@ MAX_TEXT = 16_384
 """Characters of one text in a result."""
 MAX_ITEMS = 1000
 """Values in a result, nested ones included."""
+MAX_NESTING = 200
+"""Levels of a value that is copied because CEL does not know a part of it."""
 MAX_DEPTH = 16
 """Levels of lists and maps in a result, and so in a variable that was set from one."""
 
@@ -39,16 +44,6 @@ class ValueType(StrEnum):
     LIST = "list"
     MAP = "map"
     ANY = "any"
-
-
-class ExpressionError(Exception):
-    """The source cannot be used: `offset` is where, in characters from 0; `suggestion` what to write, or ""."""
-
-    def __init__(self, message: str, offset: int = 0, suggestion: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.offset = offset
-        self.suggestion = suggestion
 
 
 class EvaluationError(Exception):
@@ -107,9 +102,9 @@ class Expression:
                 data[name] = found
         failed, result = self._run(data)
         if failed and any(sign in result for sign in _FOREIGN):
-            failed, result = self._run({name: _tamed(value) for name, value in data.items()})
+            failed, result = self._run({name: _tamed(value, MAX_NESTING) for name, value in data.items()})
         if failed:
-            raise EvaluationError(_run_time_message(result))
+            raise EvaluationError(run_time_reason(result))
         if not isinstance(result, bool | int | None):
             result = _plain(result)
         if self._expect is not None and not _fits(result, self._expect):
@@ -139,7 +134,7 @@ def compile_expression(source: str, names: Mapping[str, ValueType], *, expect: V
     try:
         program = env.compile(source)
     except RuntimeError as error:
-        raise _explained(str(error), source, names) from None
+        raise compile_fault(str(error), source, names) from None
     gives = _checked_result_type(program.return_type().name(), expect)
     _check_regular_expressions(source, env)
     used = frozenset(_referenced(program.serialize()) & names.keys())
@@ -154,22 +149,7 @@ def compile_expression(source: str, names: Mapping[str, ValueType], *, expect: V
 
 # --- load time --------------------------------------------------------------------------------------------
 
-_SEEN = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
-_UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
-_OVERLOAD = re.compile(r"found no matching overload for '([^']*)' applied to '(.*)'")
-_NO_KEYS = re.compile(r"expression of type '([^']*)' cannot be the operand of a select")
-_UNEXPECTED = re.compile(
-    r"(?:mismatched input|extraneous input|alternative at input|missing .* at) '(.*?)'(?: expecting|$)"
-)
-_UNREADABLE = re.compile(r"token recognition error at: '(.*)'")
 _MATCHES = re.compile(r"""\bmatches\s*\(\s*([rR]?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'))\s*\)""")
-_FUNCTIONS = frozenset(
-    {"size", "startsWith", "endsWith", "contains", "matches", "int", "double", "string", "bool", "type", "dyn"}
-    | {"has", "all", "exists", "exists_one", "map", "filter", "timestamp", "duration"}
-    | {"getFullYear", "getMonth", "getDate", "getDayOfWeek", "getHours", "getMinutes", "getSeconds"}
-)
-_OPERATORS = {"and": "&&", "or": "||", "not": "!", "is": "==", "=": "=="}
-_TYPE_WORDS = {"string": "text", "double": "number", "dyn": "any", "null_type": "null"}
 
 
 @lru_cache(maxsize=64)
@@ -201,82 +181,6 @@ def _check_regular_expressions(source: str, env: Any) -> None:
             raise ExpressionError(
                 f"{clipped(found[1], 80)} is no regular expression", found.start(1), "write RE2 syntax"
             )
-
-
-def _explained(report: str, source: str, names: Mapping[str, ValueType]) -> ExpressionError:
-    """Turn the first error of the compiler's report into ours."""
-    seen = _SEEN.search(report)
-    if seen is None:
-        return ExpressionError("it is nested too deeply" if "recursion" in report else clipped(report, 200))
-    offset = _offset(source, int(seen[1]), int(seen[2]))
-    message = seen[3].removesuffix(" [INVALID_ARGUMENT]")
-    if undeclared := _UNDECLARED.search(message):
-        return _undeclared(undeclared[1], offset, source, names)
-    if overload := _OVERLOAD.search(message):
-        return _misfit(overload[1], overload[2], offset)
-    if unexpected := _UNEXPECTED.search(message) or _UNREADABLE.search(message):
-        return _unexpected(unexpected[1].strip(), offset, source)
-    if no_keys := _NO_KEYS.search(message):
-        kind = _TYPE_WORDS.get(no_keys[1], no_keys[1])
-        message = f"{kind} has nothing inside that a dot could reach"
-    elif "recursion" in message:
-        message = "it is nested too deeply"
-    return ExpressionError(clipped(message, 200), offset)
-
-
-def _offset(source: str, line: int, column: int) -> int:
-    """Return the offset of a place that the compiler counts from 1, or 0 when it names none."""
-    if line < 1:
-        return 0
-    start = 0
-    for _ in range(line - 1):
-        start = source.find("\n", start) + 1
-    return max(0, min(start + column - 1, len(source)))
-
-
-def _undeclared(name: str, offset: int, source: str, names: Mapping[str, ValueType]) -> ExpressionError:
-    called = source[offset : offset + 1] == "("
-    back = len(name) if called else max(0, name.rfind("."))
-    start = offset - back
-    if start < 0 or source[start : start + len(name)] != name:
-        start = offset
-    if called and name in _FUNCTIONS:
-        return ExpressionError(f"{name}(…) is not used like this", start)
-    if called:
-        return ExpressionError(f"there is no function '{clipped(name, 60)}'", start, did_you_mean(name, _FUNCTIONS))
-    suggestion = did_you_mean(name, names)
-    if name in _OPERATORS:
-        suggestion = f"write {_OPERATORS[name]}"
-    return ExpressionError(f"nothing is called '{clipped(name, 60)}' here", start, suggestion)
-
-
-def _misfit(function: str, operands: str, offset: int) -> ExpressionError:
-    operator = function.replace("_", " ").replace("@", "").strip() if not function.isidentifier() else function
-    operator = operator.replace("?   :", "? :").replace("[ ]", "[…]")
-    words = re.sub(r"\w+", lambda word: _TYPE_WORDS.get(word[0], word[0]), operands).strip("()")
-    suggestion = ""
-    if {"int", "double"} <= set(re.findall(r"\w+", operands)):
-        suggestion = "write whole numbers as 1.0 beside a number, or convert with double(…)"
-    elif {"int", "string"} <= set(re.findall(r"\w+", operands)):
-        suggestion = "put the number in quotes, or convert with int(…) or string(…)"
-    elif "null_type" in operands:
-        suggestion = "it is never null; compare it with an empty value"
-    return ExpressionError(f"{operator} does not take {clipped(words, 100)}", offset, suggestion)
-
-
-def _unexpected(found: str, offset: int, source: str) -> ExpressionError:
-    if found == "<EOF>":
-        return ExpressionError("the expression ends too early", offset)
-    if found == ">" and source[:offset].endswith("<"):
-        return ExpressionError("'<>' is no operator here", offset - 1, "write !=")
-    before = source[:offset].split()[-1:]
-    for word in (found, *before):
-        if word in _OPERATORS:
-            at = offset if word == found else source.rfind(word, 0, offset)
-            return ExpressionError(f"'{word}' is no operator here", at, f"write {_OPERATORS[word]}")
-    if found[:1] in ('"', "'"):
-        return ExpressionError("a text that is not closed", offset, f"end it with {found[0]}")
-    return ExpressionError(f"'{clipped(found, 40)}' does not belong here", offset)
 
 
 def _referenced(checked: bytes) -> set[str]:
@@ -326,23 +230,6 @@ _INT64 = 2**63
 _HUGE = 2**1000
 _FOREIGN = ("out of range for", "construction from null")
 """Signs of a value that JSON allows and CEL does not know: a whole number beyond 64 bits, half a character."""
-_MISSING_NAME = re.compile(r'No value with name "([^"]+)"')
-_WRONG_VALUE = re.compile(r"value type for '([^']+)'")
-_REASONS = (
-    ("divide by zero", "division by zero"),
-    ("modulus by zero", "division by zero"),
-    ("Key not found", "a key that is not there; ask with has(…) first"),
-    ("index", "a list index that is not there; ask with size(…) first"),
-    ("SELECT", "a key of something that has no keys; ask with has(…) first"),
-    ("overload", "values whose types do not fit together"),
-    ("regular expression", "a text that is no regular expression"),
-    ("convert", "a text that cannot be converted"),
-    ("Iteration budget", "too many iterations; the lists are too long"),
-    ("out of range", "a number that is too large"),
-    ("overflow", "a number that is too large"),
-    ("out of int64 range", "a number that is too large"),
-    ("construction from null", "a text with a character that no text can hold"),
-)
 
 
 def _look_up(values: Mapping[str, object], name: str) -> object:
@@ -356,26 +243,22 @@ def _look_up(values: Mapping[str, object], name: str) -> object:
     return found
 
 
-def _tamed(value: object) -> object:
-    """Return a copy in which whole numbers beyond 64 bits are floats and halves of characters question marks."""
+def _tamed(value: object, levels: int) -> object:
+    """Return a copy in which whole numbers beyond 64 bits are floats and halves of characters question marks.
+
+    What is nested deeper than `levels` is None.
+    """
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
         return float(value) if abs(value) < _HUGE else math.inf
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
+    if not isinstance(value, list | dict):
+        return value
+    if levels == 0:
+        return None
     if isinstance(value, list):
-        return [_tamed(item) for item in value]
-    if isinstance(value, dict):
-        return {_tamed(key): _tamed(item) for key, item in value.items()}
-    return value
-
-
-def _run_time_message(report: str) -> str:
-    """Return why an evaluation failed, without any value that the implementation's report may quote."""
-    if missing := _MISSING_NAME.search(report):
-        return f"{missing[1]} has no value yet"
-    if wrong := _WRONG_VALUE.search(report):
-        return f"{wrong[1]} holds a value of another type than declared"
-    return next((reason for sign, reason in _REASONS if sign in report), "it cannot be computed from these values")
+        return [_tamed(item, levels - 1) for item in value]
+    return {_tamed(key, 0): _tamed(item, levels - 1) for key, item in value.items()}
 
 
 def _plain(value: Any) -> object:

@@ -67,7 +67,7 @@ class _Terminal:
             if status.isascii() and status.isdecimal() and 100 <= int(status) <= 599:  # noqa: PLR2004 - HTTP
                 try:
                     return LookedUp(int(status), msgspec.json.decode(body) if body.strip() else None), 0.1
-                except msgspec.DecodeError:
+                except (msgspec.DecodeError, RecursionError):
                     pass  # told below
             self._misunderstood(f'write a status and JSON, as 200 {{"vip": true}}, or one of {", ".join(FAILURES)}')
         return LookupFailed("unreachable", "the input has ended"), 0.0

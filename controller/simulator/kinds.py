@@ -154,5 +154,5 @@ def plain_value(node: Node) -> Any:
         return {key: plain_value(value) for key, (_, value) in node.entries.items()}
     try:
         return msgspec.json.decode(node.text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return node.text

@@ -207,6 +207,10 @@ def test_numbers_and_characters_that_only_json_knows_do_not_spoil_the_rest():
     assert evaluate("num", num="a\ud800") == "a?"
     with pytest.raises(EvaluationError, match="finite"):
         evaluate("body", body=10**400)
+    deep = {"id": 2**70, "vip": True}
+    for _ in range(900):
+        deep = {"deep": deep, "vip": True}
+    assert evaluate("body.vip", body=deep) is True
 
 
 @given(st.text(max_size=60))
