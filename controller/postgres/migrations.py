@@ -11,7 +11,9 @@ import asyncpg
 from alembic import command, op
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -36,11 +38,16 @@ async def upgrade(dsn: str) -> None:
             await connection.run_sync(_upgrade)
     except StoreError:
         raise
+    except CommandError as error:
+        raise StoreError(
+            f"{describe(dsn)}: {error}; a newer version of Rappel has upgraded this schema: use that version, "
+            "or restore a backup from before"
+        ) from error
+    except DBAPIError as error:  # holds what asyncpg raised, twice wrapped
+        cause = error.orig.__cause__ if error.orig is not None else None
+        raise away(cause or error, dsn) from error
     except AWAY as error:
         raise away(error, dsn) from error
-    except Exception as error:
-        # SQLAlchemy and Alembic wrap what Postgres said; their message holds the statement, never the address.
-        raise StoreError(f"{describe(dsn)}: the schema could not be upgraded: {error}") from error
     finally:
         await engine.dispose()
 

@@ -7,6 +7,7 @@ A structure here is a row there: its fields are the columns the statement names.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ import msgspec
 from controller.cdr.entries import AsteriskCdr, Disposition, Party, ReleaseUsed, Role
 from controller.cdr.fold import CallSummary, LegSummary
 
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # not where the text itself holds a backslash, u and zeros
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -181,4 +183,5 @@ def _leg(call: CallSummary, leg: LegSummary) -> _Leg:
 
 def _json(value: object) -> str:
     """Postgres text holds no NUL: a caller's name with one must not cost the call its record."""
-    return _encode(value).decode().replace("\\u0000", "\\ufffd")
+    text = _encode(value).decode()
+    return _NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text

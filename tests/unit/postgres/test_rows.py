@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
 
 from controller.cdr.entries import AsteriskCdr, CallStarted, ReleaseUsed
 from controller.cdr.fold import fold
@@ -28,6 +29,12 @@ def test_a_name_with_nul_is_stored_without():
     assert isinstance(start, CallStarted)
     rows = batch_rows([fold([msgspec.structs.replace(start, caller_name="a\0b")])])
     assert json.loads(rows)["calls"][0]["caller_name"] == "a\N{REPLACEMENT CHARACTER}b"
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\\\u0000", "\\\\\\u0000"])
+def test_a_backslash_that_only_looks_like_nul_stays(text):
+    rows = release_rows([ReleaseUsed("r", START, {"a": text, "b": text + "\0"})])
+    assert json.loads(rows)[0]["sources"] == {"a": text, "b": text + "\N{REPLACEMENT CHARACTER}"}
 
 
 def test_a_record_of_asterisks_is_the_same_whatever_the_order_of_its_fields():
