@@ -17,12 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from controller.calls.releases import NOTICES, AudioIndex
-from controller.errors import ConfigError, FlowError
+from controller.errors import ConfigError
 from controller.flow.commands import MediaId
-from controller.flow.findings import Finding, Findings, Mark
-from controller.flow.release import Release
-from controller.flow.spoken import FRAGMENTS
 from controller.speech import g711, tones
 from controller.speech.audio import AudioError, Samples, level, read, resample, to_int16, trim
 
@@ -33,7 +29,6 @@ PROMPTS = "prompts"
 
 # Part of every name: another treatment of the same recording is another piece.
 _TREATMENT = "1"
-_SHOWN = 20
 _WIDE_RATE = 16_000
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,6}")
 # Asterisk separates arguments by these, so that no folder of ours may hold them.
@@ -70,10 +65,6 @@ class PreparedAudio:
         """Return how long it lasts, in seconds; raise `KeyError` if unknown."""
         return self._pieces[media].duration_s
 
-    def index(self) -> dict[MediaId, tuple[str, float]]:
-        """Return id → (path without extension, seconds), plain data that can be stored."""
-        return {media: (piece.stem, piece.duration_s) for media, piece in self._pieces.items()}
-
     def __len__(self) -> int:
         return len(self._pieces)
 
@@ -108,42 +99,6 @@ def prepare(folder: Path, cache_dir: Path, media_ids: Iterable[MediaId]) -> Prep
             f"Audio cannot be prepared in {target} ({error}): free space, or check its rights."
         ) from error
     return PreparedAudio(pieces, tuple(problems))
-
-
-def prepare_release(folder: Path, cache_dir: Path, release: Release) -> AudioIndex:
-    """Prepare everything a call on `release` can play, the notices of the controller itself included.
-
-    Returns id → (path without extension, seconds). Raises `FlowError` with a finding for each piece that is
-    missing or broken, at the prompt that needs it; `ConfigError` as `prepare` does.
-    """
-    notices = {f"say/{language}/{name}" for language in FRAGMENTS for name in NOTICES}
-    prepared = prepare(folder, cache_dir, release.media() | notices)
-    if prepared.problems:
-        findings = audio_findings(release, prepared.problems)
-        lines = "\n".join(str(finding) for finding in findings[:_SHOWN])
-        raise FlowError(f"The centre's audio is not complete:\n{lines}", findings)
-    return prepared.index()
-
-
-def check_audio(folder: Path, release: Release) -> tuple[Finding, ...]:
-    """Return a finding for every prompt of `release` without an audio file. Reads no audio: for `rappel check`."""
-    problems = tuple(AudioProblem(media, advice(folder, media)) for media in missing(folder, release.media()))
-    return audio_findings(release, problems)
-
-
-def audio_findings(release: Release, problems: Iterable[AudioProblem]) -> tuple[Finding, ...]:
-    """Return `problems` as findings at the prompts that need the pieces."""
-    marks: dict[MediaId, Mark] = {}
-    for flow in release.flows.values():
-        for prompt in flow.prompts.values():
-            for segments in prompt.segments.values():
-                for segment in segments:
-                    for media in segment if isinstance(segment, tuple) else ():
-                        marks.setdefault(media, prompt.mark)
-    findings = Findings()
-    for problem in problems:
-        findings.error(marks.get(problem.media, Mark("centre.yaml")), "audio", problem.message)
-    return findings.sorted()
 
 
 def source(folder: Path, media: MediaId) -> Path | None:
