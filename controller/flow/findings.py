@@ -78,6 +78,11 @@ class Findings:
         self._found.append(finding)
 
     @property
+    def is_full(self) -> bool:
+        """Whether more would not be kept, so that work on their wording is wasted."""
+        return len(self._found) >= MAX_FINDINGS
+
+    @property
     def has_errors(self) -> bool:
         """Whether anything found keeps the release from running."""
         return any(finding.severity is Severity.ERROR for finding in self._found)

@@ -42,7 +42,8 @@ def _check(reference: Reference, names: Collection[str], what: str, draft: Centr
     if reference.name in names:
         return True
     message = f"there is no {what} '{clipped(reference.name, 60)}'"
-    draft.findings.error(reference.mark, f"unknown-{reference.what}", message, did_you_mean(reference.name, names))
+    hint = "" if draft.findings.is_full else did_you_mean(reference.name, names)
+    draft.findings.error(reference.mark, f"unknown-{reference.what}", message, hint)
     return False
 
 

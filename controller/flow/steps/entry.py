@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -90,10 +91,11 @@ class Menu(Asking, frozen=True, kw_only=True):
     invalid: Annotated[Retry, Nested(Retry)]
 
     def examine(self, ctx: Context, mark: Mark) -> None:
-        for short in self.choices:
-            longer = sorted(key for key in self.choices if key != short and key.startswith(short))
-            if longer and self.inter_digit_s is None:
-                message = f"the choices '{short}' and '{longer[0]}' begin alike, and no clock decides between them"
+        if self.inter_digit_s is not None:
+            return
+        for short, longer in itertools.pairwise(sorted(self.choices)):  # what begins alike stands side by side
+            if longer.startswith(short):
+                message = f"the choices '{short}' and '{longer}' begin alike, and no clock decides between them"
                 ctx.findings.error(mark, "ambiguous-choice", message, "set inter_digit: in this step")
 
     def rules(self, run: Turn) -> DigitRules:
