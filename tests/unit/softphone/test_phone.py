@@ -178,6 +178,19 @@ async def test_session_timers_are_agreed(caller: Phone, callee: Phone):
     assert (await call.send_request("UPDATE")).status == 200
 
 
+async def test_a_session_is_refreshed_or_ends(caller: Phone, callee: Phone):
+    call, taken = await connected(caller, callee)
+    call._arm_session_timer(1, ours=True)
+    await call.wait_for(0.7)
+    assert ("refreshed", "200") in [(event.name, event.detail) for event in call.events]
+    taken._arm_session_timer(1, ours=False)
+    call._session_timer.cancel()
+    assert await taken.wait_ended(2)
+    assert taken.ended_by is EndedBy.TIMEOUT
+    assert await call.wait_ended(1)
+    assert call.ended_by is EndedBy.REMOTE
+
+
 async def test_options_and_unknown_dialogs(caller: Phone, callee: Phone):
     assert await caller.options(uri(callee)) == 200
     call, taken = await connected(caller, callee)

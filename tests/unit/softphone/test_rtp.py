@@ -16,7 +16,6 @@ from controller.softphone.rtp import (
     parse_event,
 )
 
-
 PACKETS = st.builds(
     Packet,
     st.integers(0, 127),
