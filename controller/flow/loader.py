@@ -32,7 +32,7 @@ def compile_release(sources: Mapping[str, bytes], recordings: Mapping[str, str])
     recorded prompts, `<lang>/<path without extension>` → digest of the content. The release's hash is over both.
     Raises `FlowError` with all findings if one of them is an error.
     """
-    draft = read_sources(sources, recordings)
+    draft = read_draft(sources, recordings)
     findings = draft.findings.sorted()
     if draft.findings.has_errors:
         raise FlowError(_summary(findings), findings)
@@ -41,10 +41,10 @@ def compile_release(sources: Mapping[str, bytes], recordings: Mapping[str, str])
 
 def check_sources(sources: Mapping[str, bytes], recordings: Mapping[str, str]) -> tuple[Finding, ...]:
     """Return everything a load finds, errors, warnings and notes, in file order."""
-    return read_sources(sources, recordings).findings.sorted()
+    return read_draft(sources, recordings).findings.sorted()
 
 
-def read_sources(sources: Mapping[str, bytes], recordings: Mapping[str, str]) -> CentreDraft:
+def read_draft(sources: Mapping[str, bytes], recordings: Mapping[str, str]) -> CentreDraft:
     """Read, link and check; everything found is in the draft's `findings`."""
     findings = Findings()
     nodes = _read_files(sources, findings)
