@@ -17,6 +17,9 @@ DRIVER: Final = "agi"
 BY_NUMBER: Final = "flow"
 """`agi://host/flow` with the called number as argument runs the flow of that number; any other path names a flow."""
 
+ANSWERED_HOOK: Final = "rappel-answered"
+"""The context of extensions.conf that notes when a dialled leg answered."""
+
 
 class Calls(Protocol):
     """What becomes of callers (`controller.calls.supervisor.Supervisor`)."""
@@ -46,6 +49,7 @@ class AgiDriver:
                 legs=legs,
                 clock=self._clock,
                 endpoint_for=self._endpoint_for,
+                answered_hook=ANSWERED_HOOK,
             )
 
         by_number = facts.flow == BY_NUMBER and bool(facts.arguments)

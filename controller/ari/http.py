@@ -29,7 +29,7 @@ class HttpTransport:
 
     def __init__(self, base_url: str, username: str, password: str, *, timeout_s: float = 15.0) -> None:
         self._base = base_url.rstrip("/")
-        self._auth = aiohttp.BasicAuth(username, password)
+        self._headers = {"Authorization": aiohttp.encode_basic_auth(username, password)}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=5.0)
         self._session: aiohttp.ClientSession | None = None
 
@@ -50,7 +50,7 @@ class HttpTransport:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_S),
-                auth=self._auth,
+                headers=self._headers,
                 timeout=self._timeout,
                 trust_env=False,
             )

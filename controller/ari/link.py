@@ -90,7 +90,9 @@ async def dial(connection: AriConnection, base_url: str, application: str, usern
     url = f"{base_url.rstrip('/')}/events"
     params = {"app": application, "subscribeAll": "false"}
     backoff_s = _FIRST_BACKOFF_S
-    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(username, password)) as session:
+    async with aiohttp.ClientSession(
+        headers={"Authorization": aiohttp.encode_basic_auth(username, password)}
+    ) as session:
         while not connection.stopped:
             try:
                 async with asyncio.timeout(_OPEN_TIMEOUT_S):

@@ -77,13 +77,20 @@ class LiveRelease:
 class Releases:
     """All versions this controller knows. `load` once before use; `reload` on every change."""
 
-    def __init__(self, folder: Path, store: Path, prepare: PrepareAudio) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: Path,
+        prepare: PrepareAudio,
+        in_force: Callable[[Release], None] = lambda _: None,
+    ) -> None:
         self.reloads = 0
         self.failures = 0
         self.last_error = ""
         self._folder = folder
         self._store = store
         self._prepare = prepare
+        self._in_force = in_force
         self._live: dict[str, LiveRelease] = {}
         self._holds: Counter[str] = Counter()
         self._current = ""
@@ -180,6 +187,7 @@ class Releases:
             scratch.replace(path)
         path.touch()
         self._forget_oldest()
+        self._in_force(live.release)
 
     def _forget_oldest(self) -> None:
         kept = sorted(self._store.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)

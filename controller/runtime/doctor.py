@@ -251,7 +251,9 @@ class _Examination:
         url = f"{settings.asterisk_ari_url.rstrip('/')}/asterisk/info"
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout, auth=aiohttp.BasicAuth(user, password)) as session,
+                aiohttp.ClientSession(
+                    timeout=timeout, headers={"Authorization": aiohttp.encode_basic_auth(user, password)}
+                ) as session,
                 session.get(url, params={"only": "system"}) as answer,
             ):
                 status = answer.status

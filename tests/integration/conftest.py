@@ -1,0 +1,53 @@
+"""A running centre per test: own Asterisk, own database, own controller, ports chosen at run time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from controller.runtime.asterisk import AsteriskServer
+from controller.softphone.phone import Phone
+from tests.rig.centre import Centre, copy_centre, running
+from tests.rig.service import Service
+
+
+@pytest.fixture(scope="session")
+def audio_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared audio, shared by all tests of the run."""
+    return tmp_path_factory.mktemp("audio-cache")
+
+
+@pytest_asyncio.fixture
+async def service() -> AsyncIterator[Service]:
+    """The HTTP service that the tests' centre asks."""
+    service = Service()
+    await service.start()
+    yield service
+    await service.stop()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, service: Service) -> Path:
+    """The tests' centre, in a folder of the test's own that it may change."""
+    target = tmp_path / "centre"
+    target.mkdir()
+    return copy_centre(target, service.port)
+
+
+@pytest_asyncio.fixture
+async def centre(
+    asterisk: AsteriskServer, database: str, folder: Path, audio_cache: Path
+) -> AsyncIterator[Centre]:
+    """A running centre."""
+    async with running(asterisk, database, folder, audio_cache) as centre:
+        yield centre
+
+
+@pytest_asyncio.fixture
+async def phone() -> AsyncIterator[Phone]:
+    """A caller's telephone."""
+    async with Phone(user="33612345678") as phone:
+        yield phone
