@@ -14,13 +14,13 @@ from controller.softphone.dialog import DialogState
 from controller.softphone.endpoint import Credentials, Endpoint, new_branch, response_to
 from controller.softphone.heard import HeardAudio
 from controller.softphone.media import DigitSent, MediaSession
-from controller.softphone.message import Message, parameter
+from controller.softphone.message import Message
 from controller.softphone.rtp import DIGITS
+from controller.softphone.session_timer import MIN_SESSION_S, SessionTimer
 from controller.softphone.transaction import ClientTransaction, ServerTransaction
 
 _Q850 = re.compile(r"Q\.850\s*;\s*cause\s*=\s*([0-9]{1,3})", re.IGNORECASE)
 _MAX_EVENTS = 10_000
-_MIN_SESSION_S = 90
 _AUTHENTICATE = (401, 407)
 
 
@@ -99,7 +99,7 @@ class Call:
         self._hanging_up = False
         self._authorised = False
         self._ring_timer: asyncio.TimerHandle | None = None
-        self._session_timer: asyncio.TimerHandle | None = None
+        self.session_timer = SessionTimer(self._refresh_soon, self._session_expired)
         endpoint.dialogs[dialog.call_id, dialog.local_tag] = self
 
     # --- what a script does -------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ class Call:
         if 200 <= response.status < 300:  # noqa: PLR2004 - success
             self._description = offer
             self._start_media(response.body)
-            self._start_session_timer(response, we_asked=True)
+            self.session_timer.agreed(response)
         return response.status
 
     async def refer(self, target: str) -> int:
@@ -235,7 +235,7 @@ class Call:
         """Send the INVITE (called by the phone, once)."""
         self._headers = dict(headers)
         if session_expires_s is not None:
-            self._headers["Session-Expires"] = str(max(session_expires_s, _MIN_SESSION_S))
+            self._headers["Session-Expires"] = str(max(session_expires_s, MIN_SESSION_S))
         self.media.receive_with(self._codecs)
         self._ring_timer = asyncio.get_running_loop().call_later(ring_timeout_s, self._ring_timed_out)
         self._send_invite(None)
@@ -301,7 +301,7 @@ class Call:
             self._endpoint.spawn(self._bye())
             self._end(EndedBy.LOCAL, 488, "the answer has no codec we know")
             return
-        self._start_session_timer(response, we_asked=True)
+        self.session_timer.agreed(response)
         self._note("answered")
         self._answered.set()
 
@@ -374,7 +374,7 @@ class Call:
         self.state = CallState.ANSWERED
         self.status, self.answered_at = 200, time.monotonic()
         response = self._reply(server, 200, with_sdp=True)
-        self._agree_session_timer(server.request, response)
+        self.session_timer.agree(server.request, response)
         server.respond(response)
         self._send_media_to(offer)
         self._note("answered")
@@ -463,7 +463,7 @@ class Call:
             self._server_invite = transaction
         with_sdp = changed or request.method == "INVITE"
         response = self._reply(transaction, 200, with_sdp=with_sdp)
-        self._agree_session_timer(request, response)
+        self.session_timer.agree(request, response)
         transaction.respond(response)
         self._note(request.method.lower())
 
@@ -485,29 +485,8 @@ class Call:
 
     # --- session timers (RFC 4028) ------------------------------------------------------------------------
 
-    def _agree_session_timer(self, request: Message, response: Message) -> None:
-        interval, refresher = _session_expires(request.get("Session-Expires"))
-        if interval and "timer" in request.get("Supported").lower():
-            refresher = refresher or "uac"
-            response.add("Supported", "timer")
-            response.add("Session-Expires", f"{interval};refresher={refresher}")
-            response.add("Require", "timer")
-            self._arm_session_timer(interval, ours=refresher == "uas")
-
-    def _start_session_timer(self, response: Message, *, we_asked: bool) -> None:
-        interval, refresher = _session_expires(response.get("Session-Expires"))
-        if interval:
-            self._arm_session_timer(interval, ours=(refresher or "uac") == ("uac" if we_asked else "uas"))
-
-    def _arm_session_timer(self, interval: int, *, ours: bool) -> None:
-        if self._session_timer is not None:
-            self._session_timer.cancel()
-        loop = asyncio.get_running_loop()
-        if ours:
-            self._session_timer = loop.call_later(interval / 2, lambda: self._endpoint.spawn(self._refresh(interval)))
-        else:  # section 10: hang up shortly before the session would expire
-            delay = interval - min(32, interval / 3)
-            self._session_timer = loop.call_later(delay, self._session_expired)
+    def _refresh_soon(self, interval: int) -> None:
+        self._endpoint.spawn(self._refresh(interval))
 
     async def _refresh(self, interval: int) -> None:
         def build() -> Message:
@@ -520,7 +499,7 @@ class Call:
         if response.status in {408, 481}:
             self._session_expired()
         elif self.state is CallState.ANSWERED:
-            self._arm_session_timer(interval, ours=True)
+            self.session_timer.start(interval, ours=True)
 
     def _session_expired(self) -> None:
         if self.state is CallState.ANSWERED:
@@ -581,8 +560,7 @@ class Call:
         self.status = status or self.status
         self.reason = reason or self.reason
         self._stop_ring_timer()
-        if self._session_timer is not None:
-            self._session_timer.cancel()
+        self.session_timer.stop()
         self.media.close()
         self._note("ended", by)
         self._ended.set()
@@ -598,10 +576,3 @@ class Call:
         """Drop the call without a word (the process is closing)."""
         if self.state is not CallState.ENDED:
             self._end(EndedBy.LOCAL)
-
-
-def _session_expires(value: str) -> tuple[int, str]:
-    number = value.split(";", 1)[0].strip()
-    if not (number.isascii() and number.isdigit() and len(number) < 10):  # noqa: PLR2004 - fits 32 bits
-        return 0, ""
-    return int(number), parameter(value, "refresher").lower()

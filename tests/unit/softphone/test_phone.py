@@ -180,11 +180,11 @@ async def test_session_timers_are_agreed(caller: Phone, callee: Phone):
 
 async def test_a_session_is_refreshed_or_ends(caller: Phone, callee: Phone):
     call, taken = await connected(caller, callee)
-    call._arm_session_timer(1, ours=True)
+    call.session_timer.start(1, ours=True)
     await call.wait_for(0.7)
     assert ("refreshed", "200") in [(event.name, event.detail) for event in call.events]
-    taken._arm_session_timer(1, ours=False)
-    call._session_timer.cancel()
+    taken.session_timer.start(1, ours=False)
+    call.session_timer.stop()
     assert await taken.wait_ended(2)
     assert taken.ended_by is EndedBy.TIMEOUT
     assert await call.wait_ended(1)
