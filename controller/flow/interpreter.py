@@ -5,7 +5,7 @@
     run = FlowRun.begin(release, "accueil", CallFacts(called="+33…", caller="+33…"), now)
     command = run.start(now)
     while command is not None:
-        event = …perform command…           # save run.state() first
+        event = …perform command…           # save run.durable_state() first
         command = run.feed(event, now)
     run.ending
 
@@ -20,7 +20,7 @@ import functools
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import msgspec
@@ -51,7 +51,7 @@ from controller.flow.expressions import EvaluationError
 from controller.flow.linking import reads
 from controller.flow.reading import Expr, Template
 from controller.flow.release import APOLOGY, Flow, Release
-from controller.flow.runstate import CallFacts, Frame, Phase, State, decode, encode
+from controller.flow.runstate import CallFacts, Frame, Phase, State, decode, durable, encode, is_stripped
 from controller.flow.steps.base import DayStatus, Defaults, Enter, Go, Leave, Outcome, Returned, Step
 from controller.flow.trace import MASK, MAX_DIGITS, Disposition, EndedBy, Ending, Fault, StepRecord
 
@@ -77,6 +77,10 @@ class _LimitError(Exception):
     """The run has passed one of its flow's limits."""
 
 
+class _SecretLostError(Exception):
+    """A step reads a secret that did not survive a restart."""
+
+
 class FlowRun:
     """One call on its way through a flow; see the module. Also the `Turn` that its steps see."""
 
@@ -92,7 +96,7 @@ class FlowRun:
     # --- life -------------------------------------------------------------------------------------------------
 
     @classmethod
-    def begin(cls, release: Release, flow_name: str, call: CallFacts, at: datetime) -> FlowRun:
+    def begin(cls, release: Release, flow_name: str, call: CallFacts, at: datetime) -> Self:
         """Return a new run; raise `FlowError` if the release has no such flow."""
         flow = release.flows.get(flow_name)
         if flow is None:
@@ -101,7 +105,7 @@ class FlowRun:
         return cls(release, State(release.hash, flow_name, call, language, at))
 
     @classmethod
-    def resume(cls, release: Release, state: bytes) -> FlowRun:
+    def resume(cls, release: Release, state: bytes) -> Self:
         """Return the run that `state` was saved from; raise `FlowError` if it cannot go on with `release`."""
         try:
             saved = decode(state)
@@ -109,7 +113,11 @@ class FlowRun:
             raise FlowError("the saved state of the call cannot be read: end the call") from error
         if saved.release != release.hash:
             raise FlowError(f"the call runs on release {saved.release}, not {release.hash}: load that one")
-        return cls(release, saved)
+        run = cls(release, saved)
+        if is_stripped(saved.pending):
+            run.at = saved.frames[-1].entered_at
+            run._advance(run._ask_again)
+        return run
 
     def start(self, at: datetime) -> Command:
         """Enter the flow; return the first command."""
@@ -137,8 +145,18 @@ class FlowRun:
         return self._advance(lambda: self._resume_step(event))
 
     def state(self) -> bytes:
-        """Return the state to save before `pending` is performed. Take the steps first: they are not part of it."""
+        """Return the whole state, secrets included: for memory, never for a disk or a database.
+
+        Take the steps first: they are not part of it.
+        """
         return encode(self._state)
+
+    def durable_state(self) -> bytes:
+        """Return the state to write down before `pending` is performed: without secret values.
+
+        A run that is resumed from it, and comes to need one, asks the caller again. Take the steps first.
+        """
+        return encode(durable(self._state) if self.holds_secrets else self._state)
 
     @property
     def pending(self) -> Command:
@@ -216,7 +234,10 @@ class FlowRun:
         program = expr.program
         if program is None:
             raise _FaultError("an expression that was never compiled")
-        values = {**self._frame.variables, **(more or {})}
+        frame = self._frame
+        if frame.lost and not frame.lost.isdisjoint(program.names):
+            raise _SecretLostError
+        values = {**frame.variables, **(more or {})}
         for name in program.names:
             if name not in values:
                 found = self._built_in(name)
@@ -244,8 +265,10 @@ class FlowRun:
         """Give the variable `name` a value."""
         frame = self._frame
         frame.variables[name] = value
+        frame.lost.discard(name)
         if secret:
             frame.secrets.add(name)
+            frame.secret_step = frame.secret_step or frame.step
         else:
             frame.secrets.discard(name)
 
@@ -308,6 +331,8 @@ class FlowRun:
                     return self._emit(outcome)
         except _LimitError as limit:
             return self._limit(str(limit))
+        except _SecretLostError:
+            return self._advance(self._ask_again)  # once: what was lost is cleared
         except (_FaultError, EvaluationError) as fault:
             return self._fail(str(fault))
         except Exception as error:  # noqa: BLE001 - one step's bug is that call's, and ends in an apology
@@ -323,6 +348,20 @@ class FlowRun:
         for variable, expr in flow.variables.items():
             self.save(variable, self.evaluate(expr), secret=self.is_secret(expr))
         return self._enter_step(flow.start)
+
+    def _ask_again(self) -> Outcome:
+        """Go back to where the secrets came from: the outermost flow that held some, the step that got the first."""
+        frames = self._state.frames
+        place = next((place for place, frame in enumerate(frames) if frame.lost), 0)
+        frame = frames[place]
+        if not frame.secret_step or self._state.phase is Phase.GONE:
+            raise _FaultError("a secret did not survive a restart")
+        for each in reversed(frames[place:]):
+            self._leave_step("asked_again", each)
+        del frames[place + 1 :]
+        frame.lost = set()
+        step, frame.secret_step = frame.secret_step, ""
+        return self._enter_step(step)
 
     def _enter_step(self, name: str) -> Outcome:
         state = self._state
@@ -521,6 +560,8 @@ class FlowRun:
         found = self._built_in(name)
         if found is not None:
             return found
+        if name.partition(".")[0] in self._frame.lost:
+            raise _SecretLostError
         value: Any = self._frame.variables
         for part in name.split("."):
             if not isinstance(value, dict) or part not in value:

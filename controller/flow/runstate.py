@@ -1,6 +1,7 @@
 """The state of a flow run: plain data, saved at every wait.
 
-It holds secret entries while the call needs them: what stores it must keep it as secret as they are.
+In memory it holds secret entries while the call needs them. What is written down is `durable`: without them, and with
+the step that asked for them, so that after a restart the caller is asked again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from controller.flow.commands import Answer, Command
+from controller.flow.commands import Answer, Command, Lookup
 from controller.flow.trace import Ending
 
 
@@ -46,6 +47,10 @@ class Frame(msgspec.Struct):
     digits: str = ""
     detail: dict[str, Any] = {}
     in_hangup: bool = False
+    secret_step: str = ""
+    """The step that first gave a variable of this frame a secret."""
+    lost: set[str] = set()
+    """Secret variables whose values did not survive a restart."""
 
     def __repr__(self) -> str:
         return f"Frame(flow={self.flow!r}, step={self.step!r})"
@@ -79,6 +84,24 @@ class State(msgspec.Struct):
 
     def __repr__(self) -> str:
         return f"State(release={self.release!r}, phase={self.phase!r}, frames={self.frames!r})"
+
+
+def durable(state: State) -> State:
+    """Return `state` without secret values: in variables, and in the request that is pending."""
+    frames = []
+    for frame in state.frames:
+        kept = {name: value for name, value in frame.variables.items() if name not in frame.secrets}
+        lost = frame.lost | frame.secrets
+        frames.append(msgspec.structs.replace(frame, variables=kept, secrets=set(), lost=lost))
+    pending = state.pending
+    if isinstance(pending, Lookup) and pending.secret:
+        pending = Lookup(pending.step, "", "", secret=True)
+    return msgspec.structs.replace(state, frames=frames, pending=pending)
+
+
+def is_stripped(command: Command) -> bool:
+    """Tell whether `command` is a request that `durable` took the secrets from."""
+    return isinstance(command, Lookup) and not command.method
 
 
 encode = msgspec.json.Encoder().encode

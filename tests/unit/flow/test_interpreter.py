@@ -451,3 +451,57 @@ def test_times_of_steps_are_the_times_fed() -> None:
         (timedelta(0), timedelta(seconds=5)),
         (timedelta(seconds=5), timedelta(seconds=10)),
     ]
+
+
+def test_what_is_written_down_holds_no_secret() -> None:
+    walk = to_crm()
+    assert b"4321" in walk.run.state()
+    assert b"4321" not in walk.run.durable_state()
+
+
+def test_after_a_restart_the_caller_is_asked_for_the_secret_again() -> None:
+    walk = to_crm()
+    walk.run.take_steps()
+    run = FlowRun.resume(walk.release, walk.run.durable_state())
+    assert run.step_name == "client"
+    asked = run.pending
+    assert isinstance(asked, Collect)
+    assert asked.secret
+    assert [(step.step, step.exit) for step in run.take_steps()] == [("crm", "asked_again")]
+    request = run.feed(Collected("9876", CollectEnd.TERMINATED), AT)
+    assert isinstance(request, Lookup)
+    assert request.body["code"] == "9876"
+
+
+SECRET_SUB = """
+flow: sub
+start: pin
+languages: [fr, en]
+prompts: {p: {fr: Code., en: Code.}}
+steps:
+  pin: {type: collect, prompt: p, digits: {max: 4}, save: pin, secret: true, next: ok, failed: ok}
+  ok: {type: return, exit: ok, values: {pin: pin}}
+"""
+SECRET_MAIN = flow(
+    "enter: {type: subflow, flow: sub, exits: {ok: talk}, save: {pin: result.pin}}\n"
+    'talk: {type: dial, extension: "201", next: use, busy: use, no_answer: use, failed: use}\n'
+    "use: {type: http, post: https://crm.example/x, body: {pin: pin}, next: z, failed: z}\n"
+    "z: {type: hangup}"
+)
+
+
+def test_a_conversation_is_not_touched_and_the_secret_is_asked_for_when_it_is_needed() -> None:
+    walk = Walk(release(SECRET_MAIN, sub=SECRET_SUB))
+    walk.press("4711")
+    assert isinstance(walk.command, Dial)
+    state = walk.run.durable_state()
+    assert b"4711" not in state
+    run = FlowRun.resume(walk.release, state)
+    assert run.pending == walk.command
+    asked = run.feed(Dialled(DialOutcome.TALKED, 16, 5.0), AT)
+    assert isinstance(asked, Collect)
+    assert (run.flow_name, run.step_name) == ("sub", "pin")
+    assert isinstance(run.feed(Collected("4712", CollectEnd.COMPLETE), AT), Dial)
+    request = run.feed(Dialled(DialOutcome.BUSY, 17), AT)
+    assert isinstance(request, Lookup)
+    assert request.body == {"pin": "4712"}
