@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 MAX_AHEAD = 64
 """Digits kept for the next entry; nobody types more ahead, and the rest is dropped with a warning."""
 _CAUSE_WAIT_S = 0.25
+_NORMAL_CLEARING = 16
 
 
 class Link(Protocol):
@@ -162,6 +163,7 @@ class Line:
 def hangup_cause(event: models.ChannelHangupRequest) -> int:
     """Return the Q.850 cause of a hang-up that came from the far end, 0 for one that was asked of Asterisk.
 
-    The latter carries Asterisk's own flag (32) in place of a cause.
+    The latter carries Asterisk's own flag (32) in place of a cause. A BYE that gives no reason is a normal
+    clearing (RFC 3398, 8.2.7: BYE becomes REL with cause 16); Asterisk itself leaves such a cause out.
     """
-    return 0 if event.soft else event.cause or 0
+    return 0 if event.soft else event.cause or _NORMAL_CLEARING
