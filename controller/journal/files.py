@@ -19,6 +19,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -31,7 +32,7 @@ from controller.journal.frames import HEADER_SIZE, MAGIC, MAX_PAYLOAD, Frame, Ki
 
 _SUFFIX = ".journal"
 _NUMBER, _ACK = 8, 12  # bytes of an entry's number, and of that with its CRC
-_READ_BYTES = 1024 * 1024
+_READ_BYTES = 256 * 1024
 _RETRY_SEGMENT_S = 1.0
 
 log = structlog.get_logger(__name__)
@@ -269,7 +270,7 @@ class JournalFiles:
         """
         while self.pending:
             segment = self._segment_to_read()
-            frames = self._frames_from(segment)
+            frames = self._frames_from(segment, max_entries)
             if not frames:
                 self._skip_damage(segment)
                 continue
@@ -282,7 +283,6 @@ class JournalFiles:
                 self._offset = fresh[self._skip].offset
                 del fresh[: self._skip]
                 self._skip = 0
-            del fresh[max_entries:]
             return Batch(tuple(fresh), self.acknowledged + len(fresh), fresh[-1].end)
         return None
 
@@ -309,14 +309,14 @@ class JournalFiles:
             os.close(self._read_fd)
         self._read_fd, self._reading = -1, None
 
-    def _frames_from(self, segment: Segment) -> list[Frame]:
-        """Return about a megabyte of frames from the place reached; more where one frame is longer."""
+    def _frames_from(self, segment: Segment, limit: int) -> list[Frame]:
+        """Return up to `limit` frames from the place reached; at least one, unless it is damaged."""
         left = segment.size - self._offset
-        size = min(_READ_BYTES, left)
-        frames = list(read_frames(os.pread(self._read_fd, size, self._offset), self._offset))
-        if not frames and size < left:
-            size = min(MAX_PAYLOAD + HEADER_SIZE, left)
-            frames = list(read_frames(os.pread(self._read_fd, size, self._offset), self._offset))
+        for size in (_READ_BYTES, MAX_PAYLOAD + HEADER_SIZE):
+            data = os.pread(self._read_fd, min(size, left), self._offset)
+            frames = list(islice(read_frames(data, self._offset), limit))
+            if frames or size >= left:
+                break
         return frames
 
     def _skip_damage(self, segment: Segment) -> None:
