@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from controller.flow.drafts import FlowDraft
 from controller.flow.expressions import ExpressionError, ValueType, compile_expression
 from controller.flow.findings import Findings, Mark
 from controller.flow.reading import Expr, Template, Write
+from controller.flow.steps.subflow import Return, Subflow, returned_names
 
 BUILT_IN = {
     "caller.number": ValueType.TEXT,
@@ -41,14 +44,13 @@ def variables_of(draft: FlowDraft, findings: Findings) -> dict[str, ValueType]:
 
 
 def link(draft: FlowDraft, findings: Findings) -> None:
-    """Compile the expressions of a flow, check its templates, and find the variables that can hold secrets."""
+    """Compile the expressions of a flow and check its templates."""
     variables = variables_of(draft, findings)
     for expr in draft.ctx.expressions:
         compile_expr(expr, variables, findings)
     for use in draft.ctx.uses:
         if isinstance(use.value, Template):
             _check_names(use.value, variables, findings)
-    draft.secrets = secret_variables(draft)
 
 
 def compile_expr(expr: Expr, variables: dict[str, ValueType], findings: Findings) -> None:
@@ -69,19 +71,34 @@ def _check_names(template: Template, variables: dict[str, ValueType], findings: 
             compile_expr(Expr(name, template.mark, ""), variables, findings)
 
 
-def secret_variables(draft: FlowDraft) -> frozenset[str]:
-    """Return the variables that can hold a secret: entered or fetched as one, or computed from one."""
-    secrets = {write.name for write in draft.ctx.writes if _is_source(draft, write)}
-    for _ in range(len(draft.ctx.writes)):
-        more = {
-            write.name
-            for write in draft.ctx.writes
-            if write.name not in secrets and write.source is not None and reads(write.source) & secrets
-        }
-        if not more:
+def find_secrets(flows: Mapping[str, FlowDraft]) -> None:
+    """Set, for every flow, which variables can hold a secret: entered or fetched as one, or computed from one.
+
+    Secrets are followed through `with` into the flows that are entered, and through `values` and `save` back.
+    """
+    for flow in flows.values():
+        flow.secrets = frozenset(write.name for write in flow.ctx.writes if _is_source(flow, write))
+    for _ in range(1 + sum(len(flow.ctx.writes) for flow in flows.values())):  # each round but the last adds one
+        before = [flow.secrets for flow in flows.values()]
+        for flow in flows.values():
+            flow.secrets |= {
+                write.name
+                for write in flow.ctx.writes
+                if write.source is not None and reads(write.source) & flow.secrets
+            }
+            for each in flow.steps.values():
+                if isinstance(each.step, Subflow) and each.step.flow in flows:
+                    _follow(flow, each.step, flows[each.step.flow])
+        if before == [flow.secrets for flow in flows.values()]:
             break
-        secrets |= more
-    return frozenset(secrets)
+
+
+def _follow(flow: FlowDraft, step: Subflow, other: FlowDraft) -> None:
+    other.secrets |= {name for name, expr in step.with_.items() if reads(expr) & flow.secrets}
+    returns = [each.step for each in other.steps.values() if isinstance(each.step, Return)]
+    given = {name: expr for each in returns for name, expr in each.values.items()}
+    secret = {name for each in returns for name, expr in each.values.items() if reads(expr) & other.secrets}
+    flow.secrets |= {name for name, expr in step.save.items() if returned_names(expr, given) & secret}
 
 
 def _is_source(draft: FlowDraft, write: Write) -> bool:

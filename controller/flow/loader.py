@@ -14,7 +14,7 @@ from controller.flow.checks import run_checks
 from controller.flow.drafts import CentreDraft, FlowDraft, FlowFile, read_centre, read_flow
 from controller.flow.findings import Finding, Findings, Mark, Severity, clipped
 from controller.flow.kinds import NAME
-from controller.flow.linking import compile_expr, link
+from controller.flow.linking import compile_expr, find_secrets, link
 from controller.flow.prompts import LANGUAGES, Prompt
 from controller.flow.release import Extension, Flow, Number, Release, number_forms
 from controller.flow.steps.base import Step
@@ -65,6 +65,7 @@ def read_draft(sources: Mapping[str, bytes], recordings: Mapping[str, str]) -> C
         compile_expr(expr, {}, findings)
     for flow in flows.values():
         link(flow, findings)
+    find_secrets(flows)
     draft.head["calendars"] = _calendars(draft)
     run_checks(draft)
     return draft

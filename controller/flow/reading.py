@@ -114,7 +114,7 @@ class Context:
 
     def expression(self, node: TextNode, *, wants: ValueType | None = None, scope: str = "") -> Expr:
         """Return the expression in `node`, to be compiled when the variables of the flow are known."""
-        expr = Expr(node.text, node.mark, self.step, wants, scope)
+        expr = Expr(node.text, node.mark_at(0), self.step, wants, scope)
         self.expressions.append(expr)
         return expr
 

@@ -26,6 +26,11 @@ class TextNode(msgspec.Struct, frozen=True):
 
     mark: Mark
     text: str
+    quoted: bool = False
+
+    def mark_at(self, offset: int) -> Mark:
+        """Return the place of a character of the text; exact where it stands on one line without escapes."""
+        return Mark(self.mark.file, self.mark.line, self.mark.column + self.quoted + offset)
 
 
 class ListNode(msgspec.Struct, frozen=True):
@@ -147,7 +152,7 @@ class _Builder:
             self._findings.error(mark, "tag", message, "delete the tag")
         if isinstance(event, yaml.ScalarEvent):
             self._count(1, mark)
-            self._place(TextNode(mark, event.value), 1, event.anchor)
+            self._place(TextNode(mark, event.value, event.style in ("'", '"')), 1, event.anchor)
             return
         self._count(1, mark)
         if len(self._levels) >= MAX_DEPTH:

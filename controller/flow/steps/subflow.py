@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from controller.flow.commands import Event
 from controller.flow.kinds import NAME, Assignments, ExitMap, Name, RefTo
 from controller.flow.reading import Expr
 from controller.flow.steps.base import Enter, Go, Leave, Outcome, Returned, Step, Turn
+
+_FIELD = re.compile(r"\bresult\.([A-Za-z_][A-Za-z0-9_]*)")
+_WHOLE = re.compile(r"\bresult\b(?!\.)")
+
+
+def returned_names(expr: Expr, names: Iterable[str]) -> frozenset[str]:
+    """Return which of `names`, the values another flow returns, an expression of `save` may read."""
+    if _WHOLE.search(expr.source):
+        return frozenset(names)
+    return frozenset(_FIELD.findall(expr.source))
 
 
 class Subflow(Step, frozen=True, kw_only=True):
@@ -34,7 +46,8 @@ class Subflow(Step, frozen=True, kw_only=True):
             return super().resume(run, event)
         values = {name: run.evaluate(expr, {"result": event.values}) for name, expr in self.save.items()}
         for name, value in values.items():
-            run.save(name, value, secret=bool(event.secret))
+            secret = bool(event.secret & returned_names(self.save[name], event.values))
+            run.save(name, value, secret=secret or run.is_secret(self.save[name]))
         return Go(event.exit, self.exits[event.exit])
 
 

@@ -89,6 +89,27 @@ def test_any_caller_comes_to_an_end_and_a_reload_changes_nothing(data: st.DataOb
 
 
 @QUICK
+@given(st.data())
+def test_any_call_comes_to_an_end_over_restarts_that_lose_its_secrets(data: st.DataObject) -> None:
+    run = FlowRun.begin(RELEASE, "accueil", CallFacts(), AT)
+    command: Command | None = run.start(AT)
+    for _ in range(2_000):
+        if command is None or isinstance(command, Hangup):
+            break
+        if data.draw(st.integers(0, 3)) == 0:
+            run = FlowRun.resume(RELEASE, run.durable_state())
+            command = run.pending
+        if isinstance(command, Collect) and command.secret:
+            command = run.feed(Collected("77777", CollectEnd.TERMINATED), AT)
+        else:
+            command = run.feed(data.draw(events(command)), AT)
+        assert b"77777" not in run.durable_state()
+        assert "77777" not in repr(run.take_steps())
+        assert "77777" not in repr(run.take_faults())
+    assert run.finished
+
+
+@QUICK
 @given(st.lists(st.text("0123456789*#", min_size=0, max_size=3), max_size=400))
 def test_random_digits_always_end_within_the_limits(presses: list[str]) -> None:
     small = FlowRun.begin(LIMITED, "accueil", CallFacts(), AT)

@@ -237,3 +237,37 @@ def test_one_broken_flow_does_not_hide_the_others() -> None:
     found = rules(ACCUEIL.replace("to: en", "to: de"), second="flow: second\n  - broken: [")
     assert "yaml-syntax" in found
     assert "unknown-language" in found
+
+
+def test_a_secret_stays_one_into_a_flow_and_back() -> None:
+    sub = SUB.replace("steps:", "prompts: {p: {fr: [{digits: x}], en: [{digits: x}]}}\nsteps:")
+    sub = sub.replace("else: c}", "else: s}\n  s: {type: say, prompt: p, next: c}")
+    main = flow(
+        "e: {type: collect, prompt: p, digits: {max: 4}, save: pin, secret: true, next: a, failed: b}\n"
+        "a: {type: subflow, flow: sub, with: {x: pin}, save: {z: result.y}, exits: {yes: b, other: b}}\n"
+        "b: {type: http, get: 'https://crm.example/${z}', next: c, failed: c}\n"
+        "c: {type: hangup}",
+        NOBODY,
+    )
+    assert rules(main, sub=sub) == ["no-human-exit", "secret-in-url", "secret-spoken", "secret-spoken"]
+
+
+def test_what_a_flow_returns_beside_a_secret_is_none() -> None:
+    sub = SUB.replace("values: {y: x}", "values: {y: x, n: '\"1\"'}")
+    main = flow(
+        "e: {type: collect, prompt: p, digits: {max: 4}, save: pin, secret: true, next: a, failed: b}\n"
+        "a: {type: subflow, flow: sub, with: {x: pin}, save: {z: result.n}, exits: {yes: b, other: b}}\n"
+        "b: {type: http, get: 'https://crm.example/${z}', next: c, failed: c}\n"
+        "c: {type: hangup}",
+        NOBODY,
+    )
+    assert rules(main, sub=sub) == ["no-human-exit"]
+
+
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_a_fault_in_an_expression_is_found_within_it(quote: str) -> None:
+    broken = ACCUEIL.replace("{when: vip,", f"{{when: {quote}true && vipp{quote},")
+    found = check_sources(sources(broken), RECORDINGS)
+    line = broken.splitlines()[found[0].line - 1]
+    assert line[found[0].column - 1 :].startswith("vipp")
+    assert found[0].suggestion == "did you mean 'vip'?"
