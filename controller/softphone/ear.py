@@ -151,8 +151,9 @@ class Ear:
             start, stop = int(span.start_s * RATE), int(span.end_s * RATE)
             piece = audio[start : min(stop, start + _HEAD)]
             for prompt in self._known:
-                lead = max(0, prompt.first - _DRIFT)
-                region = prompt.samples[lead : prompt.first + len(piece) + _ONSET]
+                lead = prompt.first - _DRIFT  # the span begins on a grid of 20 ms, up to one step early
+                region = prompt.samples[max(0, lead) : prompt.first + len(piece) + _ONSET]
+                region = np.pad(region, (max(0, -lead), 0))
                 lag = _best_lag(region, piece, self._threshold)
                 if lag is not None:
                     candidate = _follow(audio, prompt, start - lead - lag, self._threshold)

@@ -40,6 +40,15 @@ def test_a_prompt_that_a_digit_cut(cut_s: float, after: np.ndarray):
     assert [prompt.name for prompt in heard[1:]] == (["bye"] if len(after) == RATE else [])
 
 
+@pytest.mark.parametrize("lead", [0, 1, 37, 80, 121, 159])
+@pytest.mark.parametrize("length_s", [0.25, 0.42])
+def test_two_cut_prompts_wherever_they_begin(lead: int, length_s: float):
+    first, second = PROMPTS["menu"][: int(0.7 * RATE)], PROMPTS["sorry"][: int(length_s * RATE)]
+    heard = listen(silence(0.1), silence(lead / RATE), first, silence(0.18), second)
+    assert [prompt.name for prompt in heard] == ["menu", "sorry"]
+    assert [prompt.start_s for prompt in heard] == pytest.approx([0.1 + lead / RATE, 0.98 + lead / RATE], abs=0.001)
+
+
 def test_the_same_prompt_three_times():
     heard = listen(PROMPTS["sorry"], silence(0.2), PROMPTS["sorry"], PROMPTS["sorry"])
     assert [(prompt.name, prompt.start_s) for prompt in heard] == [("sorry", 0.0), ("sorry", 1.7), ("sorry", 3.2)]

@@ -18,6 +18,7 @@ from controller.softphone.phone import answer_after, reject_with, ring_forever
 from controller.softphone.sdp import PCMA, PCMU, TELEPHONE_EVENT, Audio, Direction
 from controller.softphone.sound import has_tone
 from controller.softphone.transaction import Timers
+from tests.rig import freeports
 from tests.unit.softphone.sounds import speech
 
 FAST = Timers(t1=0.02, t2=0.08, t4=0.1)
@@ -221,11 +222,13 @@ async def test_a_taken_address_says_so(callee: Phone):
 
 
 async def test_rtp_ports_stay_in_their_range_and_run_out():
-    first = open_rtp_socket("127.0.0.1", (25900, 25903))
-    second = open_rtp_socket("127.0.0.1", (25900, 25903))
-    assert {first.getsockname()[1], second.getsockname()[1]} == {25900, 25902}
+    low = freeports.block(4)
+    first = open_rtp_socket("127.0.0.1", (low, low + 3))
+    second = open_rtp_socket("127.0.0.1", (low, low + 3))
+    assert {first.getsockname()[1], second.getsockname()[1]} == {low, low + 2}
     with pytest.raises(MediaError, match="widen"):
-        open_rtp_socket("127.0.0.1", (25900, 25903))
+        open_rtp_socket("127.0.0.1", (low, low + 3))
+    freeports.release(low, 4)
     first.close()
     second.close()
 
