@@ -17,6 +17,7 @@ from pathlib import Path
 from controller.errors import SetupError
 from controller.runtime import debian, sets
 from controller.runtime.paths import socket_dir
+from controller.runtime.processes import pid_in
 from controller.runtime.progress import Progress, to_stderr
 from controller.runtime.render import render_folder
 from controller.runtime.secrets import Secrets
@@ -206,12 +207,7 @@ class AsteriskServer:
     @property
     def pid(self) -> int | None:
         """The process id while it runs, as its own file says."""
-        try:
-            pid = int((self.paths.run / "asterisk.pid").read_text(encoding="ascii"))
-            os.kill(pid, 0)
-        except (OSError, ValueError):
-            return None
-        return pid
+        return pid_in(self.paths.run / "asterisk.pid", "asterisk")
 
     @property
     def console_log(self) -> Path:

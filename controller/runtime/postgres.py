@@ -25,6 +25,7 @@ import asyncpg
 
 from controller.errors import SetupError
 from controller.runtime.paths import socket_dir
+from controller.runtime.processes import pid_in
 
 OLDEST_MAJOR = 15
 USER = "rappel"
@@ -120,14 +121,7 @@ class PostgresServer:
     @property
     def pid(self) -> int | None:
         """The process id while it runs, as its own file says."""
-        try:
-            pid = int((self.data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
-            os.kill(pid, 0)
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (OSError, ValueError):
-            return None
-        # After a power cut the number may belong to somebody else by now.
-        return pid if b"postgres" in command else None
+        return pid_in(self.data / "postmaster.pid", "postgres")
 
     def dsn(self, database: str = "postgres") -> str:
         """Return the address of `database` for asyncpg and libpq."""
@@ -190,7 +184,7 @@ class PostgresServer:
         connection = await asyncpg.connect(self.dsn(), timeout=10)
         try:
             # A database's name cannot be a parameter; both were checked above.
-            with contextlib.suppress(asyncpg.DuplicateDatabaseError):
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
                 await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         finally:
             await connection.close(timeout=5)

@@ -16,7 +16,6 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -27,6 +26,7 @@ from controller.runtime import postgres as postgres_runtime
 from controller.runtime import secrets as secrets_runtime
 from controller.runtime.asterisk import AsteriskServer
 from controller.runtime.postgres import PostgresServer
+from controller.runtime.processes import command_of
 from controller.runtime.progress import Progress, to_stderr
 from controller.runtime.secrets import Secrets
 from controller.runtime.settings import StackSettings
@@ -272,6 +272,7 @@ class EmbeddedStack:
     async def _keep(self, name: str, server: AsteriskServer | PostgresServer, stopped: asyncio.Task[bool]) -> None:
         """Start a server again when it dies, until `stopped`."""
         failures = 0
+        problem = ""
         while True:
             began = time.monotonic()
             ended = asyncio.create_task(server.wait())
@@ -283,13 +284,16 @@ class EmbeddedStack:
                 return
             failures = 1 if time.monotonic() - began > self._backoff.healthy_s else failures + 1
             if failures >= self._backoff.tries:
-                raise SetupError(f"{name} ended {failures} times in a row; see its log in {self.settings.state_dir}.")
+                raise SetupError(f"{name} ended {failures} times in a row. {problem or self.settings.state_dir}")
             wait_s = self._backoff.delay_s(failures)
             self._progress(f"{name} ended; starting it again in {wait_s:.1f} s.")
             await asyncio.wait({stopped}, timeout=wait_s)
             if stopped.done():
                 return
-            await server.start()
+            try:
+                await server.start()
+            except SetupError as error:
+                problem = str(error)
 
 
 def controller_pid(settings: StackSettings) -> int | None:
@@ -299,14 +303,5 @@ def controller_pid(settings: StackSettings) -> int | None:
         pid, command = int(left["pid"]), str(left["command"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return pid if _runs(pid, command) else None
-
-
-def _runs(pid: int, command: str) -> bool:
-    """Whether process `pid` lives and is still that command (a number can be given to another process)."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    return state != "Z" and shlex.join(word.decode(errors="replace") for word in words) == command
+    words = command_of(pid)
+    return pid if words and shlex.join(words) == command else None
