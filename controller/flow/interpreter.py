@@ -409,8 +409,9 @@ class FlowRun:
         self._steps.append(record)
         left.step = ""
 
-    def _leave_all(self, exit_name: str) -> None:
-        for frame in reversed(self._state.frames):
+    def _leave_all(self, exit_name: str, place: int = 0) -> None:
+        """Leave the steps of the frames from `place` inwards, innermost first."""
+        for frame in reversed(self._state.frames[place:]):
             self._leave_step(exit_name, frame)
 
     def _emit(self, command: Command) -> Command | None:
@@ -502,11 +503,14 @@ class FlowRun:
             if state.frames:
                 self._leave_step("fault")
             return self._next_hangup_chain()
-        self._leave_all("fault")
         state.failures += 1
         mute = mute or state.phase is Phase.APOLOGY
-        recoverable = any(self.release.flows[frame.flow].on_failure for frame in state.frames)
-        state.recover = recoverable and not mute and state.failures == 1 and state.ending is None
+        flows = [self.release.flows[frame.flow] for frame in state.frames]
+        place = next((place for place in reversed(range(len(flows))) if flows[place].on_failure), -1)
+        state.recover = place >= 0 and not mute and state.failures == 1 and state.ending is None
+        self._leave_all("fault", place if state.recover else 0)
+        if state.recover:
+            del state.frames[place + 1 :]
         if not state.recover and state.ending is None:
             state.ending = Ending(Disposition.FAILED, EndedBy.SYSTEM, TEMPORARY_FAILURE, reason[:_MAX_NOTE])
         return self._hang_up(Hangup(TEMPORARY_FAILURE)) if mute else self._apologise()
@@ -526,8 +530,6 @@ class FlowRun:
             return self._hang_up(Hangup(NORMAL_CLEARING))
         state.recover = False
         state.phase = Phase.STEPS
-        while len(state.frames) > 1 and not self._flow.on_failure:
-            state.frames.pop()
         return self._advance(lambda: self._enter_step(self._flow.on_failure))
 
     def _fault(self, reason: str, trace: str = "") -> None:

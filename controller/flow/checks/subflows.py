@@ -12,13 +12,15 @@ from controller.flow.steps.subflow import Return, Subflow
 def check_subflows(draft: CentreDraft) -> None:
     """Report what does not fit between a flow and the flows it enters."""
     edges = []
+    switched = _languages_switched_to(draft)
     for flow in draft.flows.values():
         for name, each in flow.steps.items():
             if isinstance(each.step, Subflow):
                 edges.append(Edge(flow.name, name, each.step.flow))
                 other = draft.flows.get(each.step.flow)
                 if other is not None:
-                    _check_pair(flow, each.mark, each.step, other, draft)
+                    _check_pair(each.mark, each.step, other, draft)
+                    _check_languages(flow, each.mark, other, switched[other.name], draft)
     for circle in circles(edges):
         marks = [
             ref.mark for ref in draft.flows[circle[0]].ctx.references if ref.what == "flow" and ref.name in circle
@@ -32,7 +34,7 @@ def check_subflows(draft: CentreDraft) -> None:
             draft.findings.error(reference.mark, "subflow-input", message, "enter it from a subflow step")
 
 
-def _check_pair(flow: FlowDraft, mark: Mark, step: Subflow, other: FlowDraft, draft: CentreDraft) -> None:
+def _check_pair(mark: Mark, step: Subflow, other: FlowDraft, draft: CentreDraft) -> None:
     findings = draft.findings
     returns = [each.step for each in other.steps.values() if isinstance(each.step, Return)]
     whole = all(each.step is not None for each in other.steps.values())
@@ -51,7 +53,30 @@ def _check_pair(flow: FlowDraft, mark: Mark, step: Subflow, other: FlowDraft, dr
     for name in sorted(step.with_.keys() - inputs):
         message = f"the flow '{other.name}' has no input '{name}'"
         findings.error(mark, "subflow-input", message, did_you_mean(name, inputs))
+
+
+def _check_languages(flow: FlowDraft, mark: Mark, other: FlowDraft, switched: set[str], draft: CentreDraft) -> None:
+    if not flow.languages or not other.languages:
+        return
     missing = [language for language in flow.languages if language not in other.languages]
-    if missing and other.languages:
+    if missing:
         message = f"the flow '{other.name}' does not speak {', '.join(missing)}, as '{flow.name}' does"
-        findings.error(mark, "subflow-language", message, f"add it to languages: in {other.file}")
+        draft.findings.error(mark, "subflow-language", message, f"add it to languages: in {other.file}")
+    strange = sorted(switched - set(flow.languages))
+    if strange:
+        message = f"the flow '{other.name}' may come back in {', '.join(strange)}, which '{flow.name}' does not speak"
+        draft.findings.error(mark, "subflow-language", message, f"add it to languages: in {flow.file}")
+
+
+def _languages_switched_to(draft: CentreDraft) -> dict[str, set[str]]:
+    """Return, for every flow, the languages that it or a flow it enters can change to."""
+    switched = {
+        flow.name: {ref.name for ref in flow.ctx.references if ref.what == "language"}
+        for flow in draft.flows.values()
+    }
+    for _ in draft.flows:
+        for flow in draft.flows.values():
+            for ref in flow.ctx.references:
+                if ref.what == "flow":
+                    switched[flow.name] |= switched.get(ref.name, set())
+    return switched

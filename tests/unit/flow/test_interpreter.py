@@ -270,6 +270,29 @@ def test_on_failure_follows_the_apology_once() -> None:
     assert walk.run.ending.disposition is Disposition.FAILED
 
 
+RECOVERING_SUB = """
+flow: sub
+start: a
+languages: [fr, en]
+on_failure: z
+prompts: {p: {fr: Un., en: One.}}
+steps:
+  a: {type: say, prompt: p, next: z}
+  z: {type: return, exit: done}
+"""
+
+
+def test_an_entered_flow_that_recovers_returns_as_if_nothing_had_been() -> None:
+    main = flow("a: {type: subflow, flow: sub, exits: {done: b}}\nb: {type: hangup, prompt: p}", NOBODY)
+    walk = Walk(release(main, sub=RECOVERING_SUB))
+    walk.until(Play)
+    assert walk.feed(Failed("x")) == Play((EXCUSE,), bargein=False)
+    assert walk.feed(Played()) == Play((FR["Un."],), bargein=False)
+    assert walk.feed(Played()) == Hangup(16)
+    assert walk.visits == [("a", "fault"), ("z", "done"), ("a", "done"), ("b", "hangup")]
+    assert walk.run.ending.disposition is Disposition.COMPLETED
+
+
 @pytest.mark.parametrize("waits", [0, 3])
 def test_when_even_the_apology_fails_the_call_ends(waits: int) -> None:
     walk = Walk(release())

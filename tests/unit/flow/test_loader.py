@@ -210,6 +210,13 @@ def test_the_entered_flow_speaks_every_language() -> None:
     assert "subflow-language" in rules(MAIN, sub=SUB.replace("[fr, en]", "[fr]"))
 
 
+def test_a_flow_does_not_come_back_in_a_language_that_nobody_speaks() -> None:
+    sub = SUB.replace("else: c}", "else: l}\n  l: {type: language, to: en, next: c}")
+    main = MAIN.replace("[fr, en]", "[fr]")
+    assert "subflow-language" in rules(main, sub=sub)
+    assert "subflow-language" not in rules(MAIN, sub=sub)
+
+
 def test_a_secret_stays_one_through_set() -> None:
     steps = """
 a: {type: collect, prompt: p, digits: {max: 4}, save: pin, secret: true, next: b, failed: d}
