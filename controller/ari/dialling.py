@@ -37,7 +37,7 @@ _SAFETY_S = 10
 
 
 class Dialling:
-    """Performs one `Dial`; `run` returns its event, or None when the caller has gone.
+    """Performs one `Dial`; `run` returns how it went, also when it was the caller who ended it.
 
     `run` may be called again after `AsteriskUnreachable` and goes on where it was.
     """
@@ -51,7 +51,7 @@ class Dialling:
         self._bridged = False  # the caller is in the bridge
         self._ours: DialOutcome | None = None  # we ended the leg, and as what
 
-    async def run(self) -> Dialled | None:
+    async def run(self) -> Dialled:
         """Dial, ring and talk; whatever happens, the bridge is gone at the end (not when cancelled)."""
         self._line.own(self._leg.id, self._bridge)
         event = await self._dial_and_talk()
@@ -61,7 +61,7 @@ class Dialling:
         await self._until_unbridged()
         self._line.disown(self._leg.id, self._bridge)
         self._line.digits.clear()  # what was pressed in a conversation is not for the menu after it
-        return None if self._line.gone else event
+        return event
 
     async def _dial_and_talk(self) -> Dialled:
         if not self._leg.ended:

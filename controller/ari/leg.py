@@ -53,6 +53,8 @@ class Leg:
                 self.left_at = event.timestamp
             case models.ChannelDestroyed():
                 # A Local channel's own cause may be plain clearing where the far end's was telling.
+                if event.channel.state == "Up":
+                    self.answered(event.channel)  # while nobody looked
                 cause = self._hint if event.cause in _PLAIN and self._hint else event.cause
                 self.end(cause, event.cause_txt, event.timestamp, by_callee=by_callee)
 

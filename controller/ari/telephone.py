@@ -133,14 +133,14 @@ class AriTelephone:
             self._dialling = Dialling(self._line, command, self._legs, self._endpoint_for(command.extension))
         event = await self._dialling.run()
         self._dialling = None
-        return event or await self._hung_up()
+        return await self._hung_up(event.talk_s) if self._line.gone else event
 
     # --- the end ------------------------------------------------------------------------------------------
 
-    async def _hung_up(self) -> HungUp:
+    async def _hung_up(self, talk_s: float = 0.0) -> HungUp:
         cause = await self._line.final_cause()
         self._line.close()
-        return HungUp(cause)
+        return HungUp(cause, talk_s)
 
     async def _has_vanished(self) -> bool:
         return await self._line.attempt(ari.channels_get(self._line.channel_id)) is None

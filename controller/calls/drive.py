@@ -79,7 +79,7 @@ class Drive:
             driver=self.driver,
             release=self.flow_run.release.hash,
             node=self.node,
-            state=self.flow_run.state(),
+            state=self.flow_run.durable_state(),
         )
         self.recorder.record(*self._steps(), state)
 

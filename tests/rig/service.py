@@ -7,7 +7,7 @@ import json
 
 from tests.rig import freeports
 
-CUSTOMER, PIN = "4711", "8302"
+CUSTOMER, PIN = "4711", "83021957"
 
 
 class Service:

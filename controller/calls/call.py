@@ -1,0 +1,208 @@
+"""One call from its first sight to its end in the record: begun, or taken up where another controller left it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from controller.calls.drive import Drive
+from controller.calls.incoming import IncomingCall
+from controller.calls.legs import RecordedLegs
+from controller.calls.releases import LiveRelease, Releases
+from controller.cdr.entries import (
+    CallEnded,
+    CallStarted,
+    Disposition,
+    LegEnded,
+    LegStarted,
+    Party,
+    Role,
+    StateSaved,
+)
+from controller.errors import TelephonyError
+from controller.flow.commands import Answer, Command, Event, Hangup, HungUp, Play
+from controller.flow.interpreter import CallFacts, EndedBy, Ending, FlowRun
+from controller.flow.interpreter import Disposition as FlowDisposition
+from controller.ids import LegId
+from controller.ports import Clock, LookupClient, Recorder, Telephone
+
+log = structlog.get_logger(__name__)
+
+NORMAL_CLEARING = 16
+UNALLOCATED = 1
+CONGESTION = 42
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every call of this controller works with."""
+
+    releases: Releases
+    recorder: Recorder
+    lookups: LookupClient
+    clock: Clock
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a call is not served: the notice the caller hears, the reason in the record, the Q.850 cause."""
+
+    notice: str
+    reason: str
+    cause: int
+
+
+@dataclass(slots=True)
+class Call:
+    """One caller's channel and what becomes of it. `ending` is set once the end is in the record."""
+
+    incoming: IncomingCall
+    around: Surroundings
+    flow: str = ""
+    language: str = ""
+    release: str = ""
+    ending: Ending | None = None
+
+    async def begin(self, refusal: Refusal | None = None) -> None:
+        """Serve a caller who is new: run the flow of the number, or say why not."""
+        with self.around.releases.hold() as live:
+            number = live.release.number(self.incoming.called_number)
+            self.flow = self.incoming.flow or (number.flow if number else "")
+            self.language = (number.language if number else "") or live.release.default_language
+            self.release = live.release.hash
+            telephone = self._telephone(live, resumed=False)
+            self._record_start(number.tariff_class if number else "")
+            log.info("call.started", channel=self.incoming.channel_name, flow=self.flow or None, release=self.release)
+            refusal = refusal or self._unservable(live)
+            if refusal:
+                await self._refuse(refusal, telephone, live)
+                return
+            facts = CallFacts(
+                called=self.incoming.called_number,
+                caller=self.incoming.caller_number,
+                caller_name=self.incoming.caller_name,
+                language=self.language,
+            )
+            now = self.around.clock.now()
+            run = FlowRun.begin(live.release, self.flow, facts, now)
+            await self._finish(run, telephone, live, first=None)
+
+    async def resume(self, saved: StateSaved) -> None:
+        """Serve a caller whose state an earlier controller saved: its pending command is performed again.
+
+        Raises `FlowError` when that version of the centre, or that state, cannot be read any more.
+        """
+        with self.around.releases.hold(saved.release) as live:
+            run = FlowRun.resume(live.release, saved.state)
+            self.flow, self.language, self.release = run.flow_name, run.language, live.release.hash
+            log.info("call.resumed", channel=self.incoming.channel_name, flow=self.flow, step=run.step_name)
+            await self._finish(run, self._telephone(live, resumed=True), live, first=run.pending)
+
+    # --- serving ------------------------------------------------------------------------------------------
+
+    def _telephone(self, live: LiveRelease, *, resumed: bool) -> Telephone:
+        legs = RecordedLegs(self.incoming.call_id, self.around.recorder)
+        return self.incoming.telephone(self.incoming.call_id, live.audio, legs, resumed=resumed)
+
+    async def _finish(self, run: FlowRun, telephone: Telephone, live: LiveRelease, first: Command | None) -> None:
+        """Drive to the end and write the end down, whatever happens on the way."""
+        drive = Drive(
+            call_id=self.incoming.call_id,
+            channel_id=self.incoming.channel_id,
+            driver=self.incoming.driver,
+            node=self.around.node,
+            flow_run=run,
+            telephone=telephone,
+            lookups=self.around.lookups,
+            recorder=self.around.recorder,
+            clock=self.around.clock,
+        )
+        try:
+            last = await drive.run(first or run.start(self.around.clock.now()))
+            ending = run.ending
+        except TelephonyError as error:
+            log.error("call.telephony_failed", error=str(error))  # noqa: TRY400 - the message says it all
+            last, ending = HungUp(cause=0), _fault(f"{type(error).__name__}: {error}")
+        except Exception as error:
+            # One call's bug ends that call, with an apology, and never disturbs its neighbour.
+            log.exception("call.flow_crashed", flow=run.flow_name, step=run.step_name)
+            last = await self._apologise(telephone, live)
+            ending = _fault(f"{type(error).__name__}: {error}")
+        self.language = run.language
+        self._record_end(last, ending)
+
+    def _unservable(self, live: LiveRelease) -> Refusal | None:
+        if not self.flow:
+            reason = "no flow for the called number: add it under numbers: in centre.yaml"
+            return Refusal("unknown-number", reason, UNALLOCATED)
+        if self.flow not in live.release.flows:
+            reason = f"flow {self.flow} does not exist in release {live.release.hash}"
+            return Refusal("excuse", reason, NORMAL_CLEARING)
+        return None
+
+    async def _refuse(self, refusal: Refusal, telephone: Telephone, live: LiveRelease) -> None:
+        log.warning("call.refused", reason=refusal.reason, called=self.incoming.called_number)
+        last = await self._say_and_hang_up(telephone, live, refusal.notice, refusal.cause)
+        self._record_end(last, _fault(refusal.reason, refusal.cause))
+
+    async def _apologise(self, telephone: Telephone, live: LiveRelease) -> Event:
+        try:
+            return await self._say_and_hang_up(telephone, live, "excuse", NORMAL_CLEARING)
+        except TelephonyError:
+            log.exception("call.apology_failed")
+            return HungUp(cause=0)
+
+    async def _say_and_hang_up(self, telephone: Telephone, live: LiveRelease, notice: str, cause: int) -> Event:
+        for command in (Answer(), Play((live.notice(self.language, notice),), bargein=False)):
+            event = await telephone.perform(command)
+            if isinstance(event, HungUp):
+                return event
+        return await telephone.perform(Hangup(cause))
+
+    # --- the record ---------------------------------------------------------------------------------------
+
+    def _record_start(self, tariff_class: str) -> None:
+        call = self.incoming
+        self.around.recorder.record(
+            CallStarted(
+                call_id=call.call_id,
+                at=call.created_at,
+                channel_id=call.channel_id,
+                called_number=call.called_number,
+                caller_number=call.caller_number,
+                caller_name=call.caller_name,
+                flow=self.flow,
+                release=self.release,
+                language=self.language,
+                driver=call.driver,
+                node=self.around.node,
+                tariff_class=tariff_class,
+            ),
+            LegStarted(
+                call_id=call.call_id,
+                leg_id=LegId(call.channel_id),
+                at=call.created_at,
+                channel_id=call.channel_id,
+                channel_name=call.channel_name,
+                role=Role.CALLER,
+                number=call.caller_number,
+            ),
+        )
+
+    def _record_end(self, last: Event, ending: Ending) -> None:
+        now = self.around.clock.now()
+        cause = last.cause if isinstance(last, HungUp) else ending.cause
+        by, disposition = Party(ending.by), Disposition(ending.disposition)
+        call_id = self.incoming.call_id
+        self.around.recorder.record(
+            LegEnded(call_id, LegId(self.incoming.channel_id), now, cause, "", by),
+            CallEnded(call_id, now, disposition, by, cause, self.language, ending.reason),
+        )
+        self.ending = ending
+        log.info("call.ended", disposition=disposition, by=by, cause=cause, reason=ending.reason or None)
+
+
+def _fault(reason: str, cause: int = 0) -> Ending:
+    return Ending(FlowDisposition.FAILED, EndedBy.SYSTEM, cause, reason)
