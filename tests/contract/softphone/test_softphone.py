@@ -154,7 +154,6 @@ async def test_fifty_calls_at_once(exchange: Exchange, phone: Phone):
     listener = ear()
     for call in calls[::10]:
         assert listener.listen(call.heard.samples)[-1].name == "thanks"
-    assert phone.pacer.skipped_frames == 0
 
 
 async def test_real_recordings_through_a_codec_are_recognised(exchange: Exchange, phone: Phone, tmp_path):

@@ -242,7 +242,6 @@ async def test_fifty_calls_at_once_leave_nothing_behind(caller: Phone, callee: P
     assert not callee.calls
     heard = sorted("".join(digit for _, digit in taken.media.digits_heard) for _, taken in pairs)
     assert heard == ["1234"] * 50
-    assert caller.pacer.skipped_frames == 0
 
 
 async def test_the_pacer_catches_up_but_does_not_flood():
