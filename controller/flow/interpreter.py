@@ -19,12 +19,10 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
-from urllib.parse import quote
 
 import msgspec
-import phonenumbers
 
 from controller.errors import FlowError
 from controller.flow.commands import (
@@ -43,17 +41,15 @@ from controller.flow.commands import (
     LookedUp,
     Lookup,
     LookupFailed,
-    MediaId,
     Play,
     Played,
 )
 from controller.flow.expressions import EvaluationError
-from controller.flow.linking import reads
-from controller.flow.reading import Expr, Template
-from controller.flow.release import APOLOGY, Flow, Release
+from controller.flow.release import APOLOGY, Release
 from controller.flow.runstate import CallFacts, Frame, Phase, State, decode, durable, encode, is_stripped
-from controller.flow.steps.base import DayStatus, Defaults, Enter, Go, Leave, Outcome, Returned, Step
-from controller.flow.trace import MASK, MAX_DIGITS, Disposition, EndedBy, Ending, Fault, StepRecord
+from controller.flow.steps.base import Enter, Go, Leave, Outcome, Returned
+from controller.flow.trace import Disposition, EndedBy, Ending, Fault, StepRecord
+from controller.flow.turn import MAX_NOTE, RunTurn, SecretLostError, StepFaultError
 
 __all__ = ["CallFacts", "Disposition", "EndedBy", "Ending", "FlowRun"]
 
@@ -66,30 +62,19 @@ _ANSWERS: dict[type[Command], tuple[type[Event], ...]] = {
     Lookup: (LookedUp, LookupFailed),
     Dial: (Dialled,),
 }
-_MAX_NOTE = 200
-
-
-class _FaultError(Exception):
-    """A step cannot go on, for a reason that is not a bug of ours."""
 
 
 class _LimitError(Exception):
     """The run has passed one of its flow's limits."""
 
 
-class _SecretLostError(Exception):
-    """A step reads a secret that did not survive a restart."""
-
-
-class FlowRun:
+class FlowRun(RunTurn):
     """One call on its way through a flow; see the module. Also the `Turn` that its steps see."""
 
-    __slots__ = ("_faults", "_state", "_steps", "at", "release")
+    __slots__ = ("_faults", "_steps")
 
     def __init__(self, release: Release, state: State) -> None:
-        self.release = release
-        self.at = state.began_at
-        self._state = state
+        super().__init__(release, state)
         self._steps: list[StepRecord] = []
         self._faults: list[Fault] = []
 
@@ -207,109 +192,7 @@ class FlowRun:
         taken, self._faults = self._faults, []
         return taken
 
-    # --- what steps see: Turn ---------------------------------------------------------------------------------
-
-    @property
-    def local(self) -> dict[str, Any]:
-        """Plain data of the present step."""
-        return self._frame.local
-
-    @property
-    def defaults(self) -> Defaults:
-        """The flow's defaults."""
-        return self._flow.defaults
-
-    def media(self, prompts: tuple[str, ...]) -> tuple[MediaId, ...]:
-        """Return what is played for `prompts`."""
-        known = self._flow.prompts
-        language = self._state.language
-        try:
-            parts = [known[name].media(language, self.evaluate) for name in prompts]
-        except (ValueError, EvaluationError) as error:
-            raise _FaultError(f"prompt {', '.join(prompts)}: {error}") from None
-        return parts[0] if len(parts) == 1 else tuple(media for part in parts for media in part)
-
-    def evaluate(self, expr: Expr, more: Mapping[str, Any] | None = None) -> Any:
-        """Return the value of `expr`; raise `EvaluationError` if it has none."""
-        program = expr.program
-        if program is None:
-            raise _FaultError("an expression that was never compiled")
-        frame = self._frame
-        if frame.lost and not frame.lost.isdisjoint(program.names):
-            raise _SecretLostError
-        values = {**frame.variables, **(more or {})}
-        for name in program.names:
-            if name not in values:
-                found = self._built_in(name)
-                if found is not None:
-                    values[name] = found
-        return program.evaluate(values)
-
-    def fill(self, template: Template) -> str:
-        """Return `template` with its names substituted, percent-encoded in a URL; raise `EvaluationError`."""
-        parts = list(template.parts)
-        for place in range(1, len(parts), 2):
-            text = _as_text(self._look_up(parts[place]))
-            parts[place] = _encoded(text) if template.url else text
-        filled = "".join(parts)
-        if not filled.isprintable():
-            raise EvaluationError("a value with control characters")
-        return filled
-
-    def is_secret(self, *values: Expr | Template) -> bool:
-        """Tell whether one of `values` reads a secret variable."""
-        secrets = self._frame.secrets
-        return bool(secrets) and any(not secrets.isdisjoint(reads(value)) for value in values)
-
-    def save(self, name: str, value: Any, *, secret: bool = False) -> None:
-        """Give the variable `name` a value."""
-        frame = self._frame
-        frame.variables[name] = value
-        frame.lost.discard(name)
-        if secret:
-            frame.secrets.add(name)
-            frame.secret_step = frame.secret_step or frame.step
-        else:
-            frame.secrets.discard(name)
-
-    def speak(self, language: str) -> None:
-        """Go on in `language`."""
-        self._state.language = language
-
-    def calendar(self, name: str) -> DayStatus:
-        """Return a calendar of the centre."""
-        return self.release.calendars[name]
-
-    def next_dial(self) -> int:
-        """Return the number of the next dial of this call, from 1."""
-        self._state.dials += 1
-        return self._state.dials
-
-    def note(self, **detail: Any) -> None:
-        """Add to the step's record; long texts are cut."""
-        frame = self._frame
-        for key, value in detail.items():
-            frame.detail[key] = value[:_MAX_NOTE] if isinstance(value, str) else value
-
-    def pressed(self, digits: str, *, secret: bool = False) -> None:
-        """Add digits to the step's record; attempts are set apart by a blank."""
-        frame = self._frame
-        shown = MASK if secret else digits
-        frame.digits = f"{frame.digits} {shown}".strip()[:MAX_DIGITS]
-
     # --- from step to step ------------------------------------------------------------------------------------
-
-    @property
-    def _frame(self) -> Frame:
-        return self._state.frames[-1]
-
-    @property
-    def _flow(self) -> Flow:
-        return self.release.flows[self._state.frames[-1].flow]
-
-    @property
-    def _step(self) -> Step:
-        return self._flow.steps[self._frame.step]
 
     def _advance(self, produce: Callable[[], Outcome]) -> Command | None:
         """Go on from what `produce` gives until there is a command; turn everything that goes wrong into one."""
@@ -331,9 +214,9 @@ class FlowRun:
                     return self._emit(outcome)
         except _LimitError as limit:
             return self._limit(str(limit))
-        except _SecretLostError:
+        except SecretLostError:
             return self._advance(self._ask_again)  # once: what was lost is cleared
-        except (_FaultError, EvaluationError) as fault:
+        except (StepFaultError, EvaluationError) as fault:
             return self._fail(str(fault))
         except Exception as error:  # noqa: BLE001 - one step's bug is that call's, and ends in an apology
             return self._fail(self._bug(error), traceback.format_exc() if not self.holds_secrets else "")
@@ -355,7 +238,7 @@ class FlowRun:
         place = next((place for place, frame in enumerate(frames) if frame.lost), 0)
         frame = frames[place]
         if not frame.secret_step or self._state.phase is Phase.GONE:
-            raise _FaultError("a secret did not survive a restart")
+            raise StepFaultError("a secret did not survive a restart")
         for each in reversed(frames[place:]):
             self._leave_step("asked_again", each)
         del frames[place + 1 :]
@@ -512,7 +395,7 @@ class FlowRun:
         if state.recover:
             del state.frames[place + 1 :]
         if not state.recover and state.ending is None:
-            state.ending = Ending(Disposition.FAILED, EndedBy.SYSTEM, TEMPORARY_FAILURE, reason[:_MAX_NOTE])
+            state.ending = Ending(Disposition.FAILED, EndedBy.SYSTEM, TEMPORARY_FAILURE, reason[:MAX_NOTE])
         return self._hang_up(Hangup(TEMPORARY_FAILURE)) if mute else self._apologise()
 
     def _apologise(self) -> Command | None:
@@ -535,60 +418,9 @@ class FlowRun:
     def _fault(self, reason: str, trace: str = "") -> None:
         frame = self._state.frames[-1] if self._state.frames else None
         if frame is not None:
-            frame.detail["fault"] = reason[:_MAX_NOTE]
+            frame.detail["fault"] = reason[:MAX_NOTE]
         self._faults.append(Fault(self.flow_name, self.step_name, reason, trace))
 
     def _bug(self, error: Exception) -> str:
         """Say what a bug was, without quoting values where some are secret."""
         return type(error).__name__ if self.holds_secrets else f"{type(error).__name__}: {error}"
-
-    # --- values -----------------------------------------------------------------------------------------------
-
-    def _built_in(self, name: str) -> str | None:
-        call = self._state.call
-        if name == "caller.country":
-            return call.country or _country(call.caller, self.release.country)
-        if name == "now":
-            return self.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        known = {
-            "caller.number": call.caller,
-            "caller.name": call.caller_name,
-            "called.number": call.called,
-            "language": self._state.language,
-        }
-        return known.get(name)
-
-    def _look_up(self, name: str) -> Any:
-        found = self._built_in(name)
-        if found is not None:
-            return found
-        if name.partition(".")[0] in self._frame.lost:
-            raise _SecretLostError
-        value: Any = self._frame.variables
-        for part in name.split("."):
-            if not isinstance(value, dict) or part not in value:
-                raise EvaluationError(f"{name} has no value yet")
-            value = value[part]
-        return value
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float | str):
-        return str(value)
-    raise EvaluationError("only text, numbers and booleans can be put into a text")
-
-
-def _encoded(text: str) -> str:
-    """Return `text` as one segment of a URL: a value of dots must not climb the path."""
-    encoded = quote(text, safe="")
-    return encoded.replace(".", "%2E") if not encoded.strip(".") else encoded
-
-
-def _country(number: str, region: str) -> str:
-    """Return the ISO code of the country a caller's number belongs to, "" when it cannot be told."""
-    try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse(number, region)) or ""
-    except phonenumbers.NumberParseException:
-        return ""

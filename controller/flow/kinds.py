@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,8 +15,6 @@ from controller.flow.reading import (
     Bad,
     Context,
     Kind,
-    Template,
-    Use,
     What,
     Write,
     as_text,
@@ -30,9 +27,6 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """Steps, flows, prompts, calendars, variables: lower case, digits, underscore; a letter first."""
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_SUBSTITUTION = re.compile(r"\$\{([^{}]*)\}")
-_DOTTED = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,8}")
-_MAX_TEXT = 4000
 _MAX_ENTRIES = 500
 
 
@@ -259,7 +253,7 @@ class ExitMap(Kind):
         self.exit = Exit(moves=moves)
 
     def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
-        entries = _entries(node, ctx, path)
+        entries = entries_of(node, ctx, path)
         if entries is None:
             return BAD
         exits: dict[str, str] = {}
@@ -330,7 +324,7 @@ class Assignments(Kind):
         self.outside = outside
 
     def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
-        entries = _entries(node, ctx, path)
+        entries = entries_of(node, ctx, path)
         if entries is None:
             return BAD
         values: dict[str, Any] = {}
@@ -349,85 +343,6 @@ class Assignments(Kind):
     def schema(self) -> dict[str, Any]:
         value = {"type": ["string", "number", "boolean"]}
         return {"type": "object", "propertyNames": {"pattern": f"^{NAME.pattern}$"}, "additionalProperties": value}
-
-
-class Url(Kind):
-    """An absolute http or https URL; `${…}` only after the host, where it is percent-encoded."""
-
-    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
-        text = as_text(node, ctx, "a URL")
-        if text is None:
-            return BAD
-        template = read_template(text, ctx, url=True)
-        if template is None:
-            return BAD
-        head = template.parts[0]
-        try:
-            split = urlsplit(head)
-            port = split.port
-        except ValueError:
-            ctx.findings.error(text.mark, "url", "this is not a URL")
-            return BAD
-        whole_host = len(template.parts) == 1 or "/" in head.partition("://")[2]
-        if split.scheme not in ("http", "https") or not split.hostname or port == 0 or not whole_host:
-            message = "a URL starts with https:// and a fixed host; ${…} may stand only after the host"
-            ctx.findings.error(text.mark, "url", message, "https://host.example/path/${name}")
-            return BAD
-        if split.username is not None or "\\" in text.text or not text.text.isprintable() or " " in text.text:
-            ctx.findings.error(text.mark, "url", "a URL holds no user name, backslash, blank or control character")
-            return BAD
-        ctx.uses.append(Use("url", template, text.mark, ctx.step))
-        return template
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^https?://"}
-
-
-class Headers(Kind):
-    """HTTP headers: name → text with `${…}`."""
-
-    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
-        entries = _entries(node, ctx, path)
-        if entries is None:
-            return BAD
-        headers: dict[str, Template] = {}
-        for key, (mark, value) in entries.items():
-            text = as_text(value, ctx, "a header's value")
-            template = None if text is None else read_template(text, ctx)
-            if template is None:
-                return BAD
-            if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", key) or not value_is_header(template):
-                ctx.findings.error(mark, "header", f"'{clipped(key, 40)}' is not a header that can be sent")
-                return BAD
-            ctx.uses.append(Use("header", template, mark, ctx.step))
-            headers[key] = template
-        return headers
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
-
-
-def value_is_header(template: Template) -> bool:
-    """Return whether the fixed parts of `template` may stand in an HTTP header."""
-    return all(part.isprintable() for part in template.parts[::2])
-
-
-def read_template(node: TextNode, ctx: Context, *, url: bool = False) -> Template | None:
-    """Split `node` at its `${…}`; add a finding and return None when one of them is not a name."""
-    if len(node.text) > _MAX_TEXT:
-        ctx.findings.error(node.mark, "length", f"longer than {_MAX_TEXT} characters")
-        return None
-    parts = tuple(part.strip() if i % 2 else part for i, part in enumerate(_SUBSTITUTION.split(node.text)))
-    for part in parts[::2]:
-        if "${" in part:
-            ctx.findings.error(node.mark, "template", "a ${ without its }", "write ${name}")
-            return None
-    for name in parts[1::2]:
-        if not _DOTTED.fullmatch(name):
-            message = f"${{{clipped(name, 40)}}} is not the name of a variable; ${{…}} only substitutes"
-            ctx.findings.error(node.mark, "template", message, "compute it in a `set` step before")
-            return None
-    return Template(parts, node.mark, url)
 
 
 class Nested(Kind):
@@ -480,7 +395,7 @@ class MapOf(Kind):
         self.expected = expected
 
     def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
-        entries = _entries(node, ctx, path)
+        entries = entries_of(node, ctx, path)
         if entries is None:
             return BAD
         values: dict[str, Any] = {}
@@ -498,7 +413,7 @@ class MapOf(Kind):
         return {"type": "object", "patternProperties": {keys: self.kind.schema()}, "additionalProperties": False}
 
 
-def _entries(node: Node, ctx: Context, path: tuple[str, ...]) -> dict[str, Any] | None:
+def entries_of(node: Node, ctx: Context, path: tuple[str, ...]) -> dict[str, Any] | None:
     """Return the entries of a mapping of a sane size; else add a finding."""
     if not isinstance(node, MapNode):
         ctx.findings.error(node.mark, "structure", f"'{path[-1]}' must be a mapping (key: value)")

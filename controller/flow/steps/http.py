@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 from controller.flow.commands import Event, LookedUp, Lookup, LookupFailed
 from controller.flow.expressions import EvaluationError
 from controller.flow.findings import Mark
-from controller.flow.kinds import Assignments, Duration, ExitMap, Flag, Headers, Url
+from controller.flow.httpkinds import Headers, Url
+from controller.flow.kinds import Assignments, Duration, ExitMap, Flag
 from controller.flow.reading import Context, Expr, Template
 from controller.flow.steps.base import Go, Next, Outcome, Returned, Step, Turn
 
