@@ -22,8 +22,9 @@ from controller.ari.http import HttpTransport
 from controller.ari.link import WebSocketHandler
 from controller.calls.call import Surroundings
 from controller.calls.clock import SystemClock
-from controller.calls.releases import Releases
+from controller.calls.releases import LiveRelease, Releases
 from controller.calls.supervisor import Supervisor
+from controller.cdr.entries import ReleaseUsed
 from controller.config import Config
 from controller.errors import StoreError
 from controller.journal import Journal
@@ -87,13 +88,6 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         background = _Background()
         stack.push_async_callback(background.cancel)
 
-        releases = Releases(
-            Path(config.centre.folder).absolute(),
-            state_dir / "releases",
-            lambda folder, release: prepare_release(folder, Path(config.node.cache_dir), release),
-        )
-        await asyncio.to_thread(releases.load)
-
         store = PostgresStore(config.postgres.url)
         stack.push_async_callback(store.close)
         background.start(_upgrade(config.postgres.url))
@@ -101,25 +95,35 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         await journal.start()
         stack.push_async_callback(journal.stop, config.calls.shutdown_s)
 
-        lookups = HttpLookupClient(releases.current.release.http_hosts)
-        stack.push_async_callback(lookups.close)
         clock = SystemClock()
+        lookups = HttpLookupClient(())
+        stack.push_async_callback(lookups.close)
+
+        def in_force(live: LiveRelease) -> None:
+            lookups.permit(live.release.http_hosts)
+            journal.record(ReleaseUsed(live.release.hash, clock.now(), live.stored.sources))
+
+        releases = Releases(
+            Path(config.centre.folder).absolute(),  # noqa: ASYNC240 - before anything else runs
+            state_dir / "releases",
+            lambda folder, release: prepare_release(folder, Path(config.node.cache_dir), release),
+            archive=store,
+            in_force=in_force,
+        )
+        releases.load(last_good=True)  # before anything else runs
         around = Surroundings(releases, journal, lookups, clock, config.node.name)
         supervisor = Supervisor(around, max_calls=config.calls.max_calls)
         supervisor.expect(await journal.live_states(_STATES_TIMEOUT_S))
-
-        def endpoint_for(extension: str) -> str:
-            return f"PJSIP/{releases.current.release.extensions[extension].endpoint}"
 
         manager = config.asterisk
         ami = AmiObserver(manager.ami_host, manager.ami_port, manager.ami_user, manager.ami_password, clock=clock)
         ami.on_cdr(journal.record)
         http = HttpTransport(f"{config.asterisk.ari_url}/ari", config.asterisk.ari_user, config.asterisk.ari_password)
-        driver = AriDriver(application=config.asterisk.app, calls=supervisor, http=http, endpoint_for=endpoint_for)
+        driver = AriDriver(application=config.asterisk.app, calls=supervisor, http=http)
         agi = AgiServer(
             config.web.agi_host,
             config.web.agi_port,
-            AgiDriver(calls=supervisor, endpoint_for=endpoint_for, clock=clock).serve,
+            AgiDriver(calls=supervisor, clock=clock).serve,
             max_calls=config.calls.max_calls,
         )
         parts = Parts(config, releases, journal, store, supervisor, driver, agi, ami)

@@ -82,6 +82,10 @@ class RecordStore(Protocol):
     async def ended(self, call_ids: Collection[CallId]) -> Collection[CallId]:
         """Return those of `call_ids` that are known to have ended."""
 
+
+class ReleaseArchive(Protocol):
+    """Keeps the sources of every version of the centre that was in force, for all nodes."""
+
     async def load_release(self, release: str) -> Mapping[str, str] | None:
         """Return the sources (text by relative path) of the centre's version `release`; None if unknown."""
 

@@ -57,7 +57,7 @@ class StatusBoard:
             async with asyncio.timeout(_PAGE_TIMEOUT_S):
                 past = await self._past()
         except (StoreError, TimeoutError) as error:
-            problem = f"Postgres does not answer: {error or 'no answer within 2 s'}. Records wait on disk."
+            problem = f"Postgres does not answer ({str(error) or 'no answer within 2 s'}). Records wait on disk."
         release = parts.releases.current.release
         return Status(
             node=parts.config.node.name,

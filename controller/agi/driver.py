@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from controller.agi.server import AgiCallFacts
 from controller.agi.session import AgiSession
 from controller.agi.telephone import AgiTelephone
-from controller.calls.incoming import IncomingCall
+from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.ids import CallId
-from controller.ports import AudioLibrary, Clock, LegObserver, Telephone
+from controller.ports import Clock, Telephone
 
 DRIVER: Final = "agi"
 BY_NUMBER: Final = "flow"
@@ -31,24 +30,23 @@ class Calls(Protocol):
 class AgiDriver:
     """`serve` is the server's `on_call`. A call whose controller died is resumed when the dialplan tries again."""
 
-    def __init__(self, *, calls: Calls, endpoint_for: Callable[[str], str], clock: Clock) -> None:
+    def __init__(self, *, calls: Calls, clock: Clock) -> None:
         self._calls = calls
-        self._endpoint_for = endpoint_for
         self._clock = clock
 
     async def serve(self, facts: AgiCallFacts, session: AgiSession) -> None:
         """Serve one connection to the end of its call."""
 
-        def telephone(call_id: CallId, audio: AudioLibrary, legs: LegObserver, *, resumed: bool) -> Telephone:
+        def telephone(call_id: CallId, kit: TelephoneKit, *, resumed: bool) -> Telephone:
             del resumed  # a new connection begins with nothing playing
             return AgiTelephone(
                 session,
                 channel_name=facts.channel_name,
                 call_id=call_id,
-                audio=audio,
-                legs=legs,
+                audio=kit.audio,
+                legs=kit.legs,
                 clock=self._clock,
-                endpoint_for=self._endpoint_for,
+                endpoint_for=kit.endpoint_for,
                 answered_hook=ANSWERED_HOOK,
             )
 

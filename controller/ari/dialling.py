@@ -146,7 +146,11 @@ class Dialling:
             return
         if created:
             await self._until_entered()
-        await line.request(ari.bridges_create_with_id(self._bridge, type="mixing"))
+        try:
+            await line.request(ari.bridges_create_with_id(self._bridge, type="mixing"))
+        except AsteriskRefused as error:
+            if error.status != _CONFLICT:  # it is there already
+                raise
         await line.request(ari.bridges_add_channel(self._bridge, channel=[line.channel_id, leg.id]))
         await line.send(ari.channels_ring(line.channel_id))
         safety_s = int(self._command.ring_s) + _SAFETY_S

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -23,10 +23,9 @@ from controller.ari.operation import Operation
 from controller.ari.router import Router
 from controller.ari.telephone import AriTelephone
 from controller.ari.transport import RoutedTransport
-from controller.calls.incoming import IncomingCall
+from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.errors import AsteriskRefused, ChannelGone, TelephonyError
 from controller.ids import CallId
-from controller.ports import AudioLibrary, LegObserver
 
 log = structlog.get_logger(__name__)
 
@@ -61,12 +60,10 @@ class AriDriver:
         application: str,
         calls: Calls,
         http: HttpTransport,
-        endpoint_for: Callable[[str], str],
         metrics: Metrics | None = None,
     ) -> None:
         self._application = application
         self._calls = calls
-        self._endpoint_for = endpoint_for
         self._http = http
         self.router = Router(
             arrival=self._arrived, unowned=self._unowned, entered=self._entered, settled=self._settled
@@ -91,7 +88,7 @@ class AriDriver:
     def _serve(self, channel: models.Channel, args: Sequence[str]) -> None:
         inbox = self.router.open(channel.id)
 
-        def telephone(call_id: CallId, audio: AudioLibrary, legs: LegObserver, *, resumed: bool) -> AriTelephone:
+        def telephone(call_id: CallId, kit: TelephoneKit, *, resumed: bool) -> AriTelephone:
             line = Line(
                 call_id,
                 channel.id,
@@ -102,9 +99,9 @@ class AriDriver:
             return AriTelephone(
                 line,
                 link=self.connection,
-                audio=audio,
-                legs=legs,
-                endpoint_for=self._endpoint_for,
+                audio=kit.audio,
+                legs=kit.legs,
+                endpoint_for=kit.endpoint_for,
                 resumed=resumed,
             )
 

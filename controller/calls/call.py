@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from controller.calls.drive import Drive
-from controller.calls.incoming import IncomingCall
+from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.calls.legs import RecordedLegs
 from controller.calls.releases import LiveRelease, Releases
 from controller.cdr.entries import (
@@ -104,7 +104,8 @@ class Call:
 
     def _telephone(self, live: LiveRelease, *, resumed: bool) -> Telephone:
         legs = RecordedLegs(self.incoming.call_id, self.around.recorder)
-        return self.incoming.telephone(self.incoming.call_id, live.audio, legs, resumed=resumed)
+        kit = TelephoneKit(live.audio, legs, live.endpoint_for)
+        return self.incoming.telephone(self.incoming.call_id, kit, resumed=resumed)
 
     async def _finish(self, run: FlowRun, telephone: Telephone, live: LiveRelease, first: Command | None) -> None:
         """Drive to the end and write the end down, whatever happens on the way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,10 +11,22 @@ from controller.ids import CallId, call_id_for
 from controller.ports import AudioLibrary, LegObserver, Telephone
 
 
+@dataclass(frozen=True, slots=True)
+class TelephoneKit:
+    """What a telephone needs of its call: the audio and the extensions of the call's own release.
+
+    `endpoint_for` gives the endpoint to dial for an extension (`PJSIP/1001`); `KeyError` when there is none.
+    """
+
+    audio: AudioLibrary
+    legs: LegObserver
+    endpoint_for: Callable[[str], str]
+
+
 class TelephoneFactory(Protocol):
     """Makes the telephone of one call. `resumed`: an earlier controller may have left something playing."""
 
-    def __call__(self, call_id: CallId, audio: AudioLibrary, legs: LegObserver, *, resumed: bool) -> Telephone:
+    def __call__(self, call_id: CallId, kit: TelephoneKit, *, resumed: bool) -> Telephone:
         """Return the telephone."""
 
 

@@ -18,11 +18,12 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from controller.errors import FlowError
+from controller.errors import FlowError, StoreError
 from controller.flow.commands import MediaId
 from controller.flow.loader import compile_release
 from controller.flow.release import Release
 from controller.flow.yamltext import MAX_FILE_BYTES
+from controller.ports import ReleaseArchive
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +70,10 @@ class LiveRelease:
     audio: IndexedAudio
     stored: _Stored
 
+    def endpoint_for(self, extension: str) -> str:
+        """Return what Asterisk dials for an extension of the centre; raise `KeyError` if there is none."""
+        return f"PJSIP/{self.release.extensions[extension].endpoint}"
+
     def notice(self, language: str, name: str) -> MediaId:
         """Return the media of one of `NOTICES` in `language`."""
         return f"say/{language}/{name}"
@@ -82,7 +87,9 @@ class Releases:
         folder: Path,
         store: Path,
         prepare: PrepareAudio,
-        in_force: Callable[[Release], None] = lambda _: None,
+        *,
+        archive: ReleaseArchive | None = None,
+        in_force: Callable[[LiveRelease], None] = lambda _: None,
     ) -> None:
         self.reloads = 0
         self.failures = 0
@@ -90,6 +97,7 @@ class Releases:
         self._folder = folder
         self._store = store
         self._prepare = prepare
+        self._archive = archive
         self._in_force = in_force
         self._live: dict[str, LiveRelease] = {}
         self._holds: Counter[str] = Counter()
@@ -111,9 +119,24 @@ class Releases:
         """The version in force."""
         return self._live[self._current]
 
-    def load(self) -> LiveRelease:
-        """Compile the folder and put it in force; raise `FlowError` with all findings."""
-        live = self._compile_folder()
+    def load(self, *, last_good: bool = False) -> LiveRelease:
+        """Compile the folder and put it in force; raise `FlowError` with all findings.
+
+        `last_good`: when the folder has findings, put the version that was in force last in force again, loudly;
+        a broken file must not keep a restarted controller from answering calls.
+        """
+        try:
+            live = self._compile_folder()
+        except FlowError as error:
+            previous = self._newest_kept() if last_good else None
+            if previous is None:
+                raise
+            self.failures += 1
+            self.last_error = str(error)
+            log.error(  # noqa: TRY400 - the findings say it all
+                "release.refused", findings=[str(finding) for finding in error.findings], kept=previous.release.hash
+            )
+            live = previous
         self._put_in_force(live)
         return live
 
@@ -140,6 +163,21 @@ class Releases:
             self._put_in_force(live)
             log.info("release.in_force", release=live.release.hash, previous=previous)
             return True
+
+    async def fetch(self, release: str) -> None:
+        """Bring a version that this node does not know from the archive to its disk, if it is there.
+
+        Its recordings are taken from the folder as it is: where one has changed, the version stays unknown.
+        """
+        if self._archive is None or release in self._live or self._path(release).exists():
+            return
+        try:
+            sources = await self._archive.load_release(release)
+        except StoreError as error:
+            log.warning("release.not_fetched", release=release, error=str(error))
+            return
+        if sources is not None:
+            self._keep(release, _Stored(dict(sources), read_recordings(self._folder), {}))
 
     @contextmanager
     def hold(self, release: str | None = None) -> Iterator[LiveRelease]:
@@ -179,15 +217,38 @@ class Releases:
         self._live[self._current] = live
         if previous and previous != self._current and not self._holds[previous]:
             self._live.pop(previous, None)
-        self._store.mkdir(parents=True, exist_ok=True)
-        path = self._store / f"{self._current}.json"
-        if not path.exists():
-            scratch = path.with_suffix(".new")
-            scratch.write_bytes(msgspec.json.encode(live.stored))
-            scratch.replace(path)
-        path.touch()
+        self._keep(self._current, live.stored)
         self._forget_oldest()
-        self._in_force(live.release)
+        self._in_force(live)
+
+    def _path(self, release: str) -> Path:
+        return self._store / f"{release}.json"
+
+    def _keep(self, release: str, stored: _Stored) -> None:
+        path = self._path(release)
+        try:
+            self._store.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                scratch = path.with_suffix(".new")
+                scratch.write_bytes(msgspec.json.encode(stored))
+                scratch.replace(path)
+            path.touch()
+        except OSError as error:
+            log.error(  # noqa: TRY400 - the message says it all
+                "release.not_kept",
+                path=str(path),
+                error=error.strerror,
+                do="free disk space: a restart would lose calls",
+            )
+
+    def _newest_kept(self) -> LiveRelease | None:
+        paths = sorted(self._store.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in paths:
+            try:
+                return self._revive(path.stem)
+            except FlowError as error:
+                log.warning("release.not_usable", release=path.stem, error=str(error))
+        return None
 
     def _forget_oldest(self) -> None:
         kept = sorted(self._store.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
@@ -196,14 +257,14 @@ class Releases:
                 path.unlink(missing_ok=True)
 
     def _revive(self, name: str) -> LiveRelease:
-        path = self._store / f"{name}.json"
+        path = self._path(name)
         try:
             stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
         except (OSError, msgspec.MsgspecError) as error:
             raise FlowError(f"release {name} is not kept on this node any more ({path.name}: {error})") from error
         release = compile_release({k: v.encode() for k, v in stored.sources.items()}, stored.recordings)
-        missing = [file for file, _ in stored.audio.values() if not Path(f"{file}.alaw").exists()]
-        index: AudioIndex = self._prepare(self._folder, release) if missing else stored.audio
+        whole = stored.audio and all(Path(f"{file}.alaw").exists() for file, _ in stored.audio.values())
+        index: AudioIndex = stored.audio if whole else self._prepare(self._folder, release)
         return LiveRelease(release, IndexedAudio(index), stored)
 
 

@@ -123,6 +123,7 @@ class Supervisor:
     async def _begin_or_resume(self, call: Call, saved: StateSaved | None) -> None:
         if saved is not None:
             self.counters.resumed += 1
+            await self._around.releases.fetch(saved.release)
             try:
                 await call.resume(saved)
             except FlowError as error:

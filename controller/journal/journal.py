@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,13 +22,12 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from controller.cdr.entries import Entry, ReleaseUsed, StateDropped, StateSaved
+from controller.cdr.entries import Entry, StateDropped, StateSaved
 from controller.errors import StoreError
 from controller.ids import CallId
 from controller.journal.files import Batch, JournalFiles, sync_to_disk
 from controller.journal.frames import Kind, decode_entry, encode_entry, kind_of
 from controller.journal.rejected import Rejected
-from controller.journal.releases import ReleaseFiles
 from controller.ports import RecordStore
 
 MIB = 1024 * 1024
@@ -67,7 +66,6 @@ class Journal:
         self._store = store
         self._files = JournalFiles(directory, segment_bytes=segment_bytes, max_bytes=max_bytes)
         self._rejected = Rejected(directory / "rejected.jsonl")
-        self._releases = ReleaseFiles(directory / "releases")
         self._batch_entries = batch_entries
         self._linger_s = linger_s
         self._sync_s = sync_s
@@ -128,8 +126,6 @@ class Journal:
         self._oldest_at = time.time()
         if self._files.pending:
             log.info("journal_replay", entries=self._files.pending, running_calls=len(self._files.live))
-        states = self._own_states().values()
-        self._releases.prune({state.release for state in states})
         self._tasks = [asyncio.create_task(self._flush(), name="journal-flush")]
         self._tasks.append(asyncio.create_task(self._sync(), name="journal-sync"))
 
@@ -263,29 +259,6 @@ class Journal:
         while self._files.pending:
             self._drained.clear()
             await self._drained.wait()
-
-    # --- versions of the centre ---------------------------------------------------------------------------
-
-    async def save_release(self, release: str, sources: Mapping[str, str]) -> None:
-        """Keep the `sources` (text by relative path) of a version that comes into force, here and in Postgres.
-
-        Raises `StoreError` when they cannot be written here: calls pinned to the version could not be resumed.
-        """
-        try:
-            await asyncio.to_thread(self._releases.save, release, sources)
-        except OSError as error:
-            raise StoreError(
-                f"version {release} cannot be kept in the journal's folder: {error.strerror}; free disk space"
-            ) from error
-        self.record(ReleaseUsed(release, datetime.now(UTC), dict(sources)))
-
-    async def load_release(self, release: str) -> Mapping[str, str] | None:
-        """Return the sources of version `release`, from here or from Postgres; None if neither has it.
-
-        Raises `StoreError` when it is not here and Postgres is away.
-        """
-        found = await asyncio.to_thread(self._releases.load, release)
-        return found if found is not None else await self._store.load_release(release)
 
     # --- to Postgres --------------------------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ class MemoryStore:
         self.hangs = False
         self.refuse: Callable[[Entry], bool] = lambda _: False
         self.attempt = asyncio.Semaphore(0)
-        self.releases: dict[str, Mapping[str, str]] = {}
         self.foreign: list[StateSaved] = []
         self.over: set[CallId] = set()
 
@@ -47,6 +46,3 @@ class MemoryStore:
         ended = {entry.call_id for entry in self.written if isinstance(entry, CallEnded)} | self.over
         return ended & set(call_ids)
 
-    async def load_release(self, release: str) -> Mapping[str, str] | None:
-        await self.write([])
-        return self.releases.get(release)

@@ -11,10 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controller.cdr.entries import CallEnded, Disposition, Party, ReleaseUsed, StateSaved, StepTaken
+from controller.cdr.entries import CallEnded, Disposition, Party, StateSaved, StepTaken
 from controller.errors import StoreError
 from controller.journal import Journal
-from controller.journal import releases as releases_module
 from tests.unit.cdr.histories import START, history
 from tests.unit.journal.memory import MemoryStore
 
@@ -479,42 +478,4 @@ async def test_forget_drops_a_state_here_and_in_the_store(tmp_path, store):
     journal = Journal(tmp_path, store)
     await journal.start()
     assert await journal.live_states() == []
-    await journal.stop()
-
-
-# --- versions of the centre -------------------------------------------------------------------------------
-
-
-async def test_a_version_is_kept_here_and_in_the_store(tmp_path, store):
-    store.away = True
-    journal = Journal(tmp_path, store)
-    await journal.start()
-    sources = {"centre.yaml": "name: é\n"}
-    await journal.save_release("abc", sources)
-    await journal.save_release("abc", sources)
-    assert await journal.load_release("abc") == sources
-    with pytest.raises(StoreError, match="away"):
-        await journal.load_release("unknown")
-    store.away = False
-    await drained(journal)
-    assert [entry.sources for entry in store.written if isinstance(entry, ReleaseUsed)] == [sources] * 2
-    store.releases["old"] = {"a": "b"}
-    assert await journal.load_release("old") == {"a": "b"}
-    assert await journal.load_release("unknown") is None
-    with pytest.raises(StoreError, match="content hash"):
-        await journal.save_release("../x", sources)
-    await journal.stop()
-
-
-async def test_old_versions_go_but_not_those_of_running_calls(tmp_path, store, monkeypatch):
-    monkeypatch.setattr(releases_module, "KEEP", 2)
-    journal = Journal(tmp_path, store)
-    await journal.start()
-    for release in ("release-1", "b", "c", "d"):
-        await journal.save_release(release, {})
-    journal.record(history(1)[4])  # pinned to release-1
-    await journal.stop()
-    journal = Journal(tmp_path, store)
-    await journal.start()
-    assert {path.stem for path in (tmp_path / "releases").iterdir()} == {"release-1", "c", "d"}
     await journal.stop()
