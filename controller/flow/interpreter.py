@@ -46,10 +46,10 @@ from controller.flow.commands import (
 )
 from controller.flow.expressions import EvaluationError
 from controller.flow.release import APOLOGY, Release
-from controller.flow.runstate import CallFacts, Frame, Phase, State, decode, durable, encode, is_stripped
+from controller.flow.runstate import CallFacts, Frame, Phase, State, clean, decode, durable, encode, is_stripped
 from controller.flow.steps.base import Enter, Go, Leave, Outcome, Returned
 from controller.flow.trace import Disposition, EndedBy, Ending, Fault, StepRecord
-from controller.flow.turn import MAX_NOTE, RunTurn, SecretLostError, StepFaultError
+from controller.flow.turn import RunTurn, SecretLostError, StepFaultError
 
 __all__ = ["CallFacts", "Disposition", "EndedBy", "Ending", "FlowRun"]
 
@@ -87,6 +87,8 @@ class FlowRun(RunTurn):
         if flow is None:
             raise FlowError(f"release {release.hash} has no flow '{flow_name}': name one that it has")
         language = call.language if call.language in flow.languages else flow.languages[0]
+        facts = (call.called, call.caller, call.caller_name, call.country, call.language)
+        call = CallFacts(*(clean(fact) for fact in facts))
         return cls(release, State(release.hash, flow_name, call, language, at))
 
     @classmethod
@@ -395,7 +397,7 @@ class FlowRun(RunTurn):
         if state.recover:
             del state.frames[place + 1 :]
         if not state.recover and state.ending is None:
-            state.ending = Ending(Disposition.FAILED, EndedBy.SYSTEM, TEMPORARY_FAILURE, reason[:MAX_NOTE])
+            state.ending = Ending(Disposition.FAILED, EndedBy.SYSTEM, TEMPORARY_FAILURE, clean(reason))
         return self._hang_up(Hangup(TEMPORARY_FAILURE)) if mute else self._apologise()
 
     def _apologise(self) -> Command | None:
@@ -416,9 +418,10 @@ class FlowRun(RunTurn):
         return self._advance(lambda: self._enter_step(self._flow.on_failure))
 
     def _fault(self, reason: str, trace: str = "") -> None:
+        reason = clean(reason)
         frame = self._state.frames[-1] if self._state.frames else None
         if frame is not None:
-            frame.detail["fault"] = reason[:MAX_NOTE]
+            frame.detail["fault"] = reason
         self._faults.append(Fault(self.flow_name, self.step_name, reason, trace))
 
     def _bug(self, error: Exception) -> str:

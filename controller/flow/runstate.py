@@ -26,6 +26,11 @@ class CallFacts(msgspec.Struct, frozen=True):
     language: str = ""
 
 
+def clean(text: str, length: int = 200) -> str:
+    """Return text from outside as it can be kept: cut to `length`, halves of characters replaced."""
+    return text[:length].encode("utf-8", "replace").decode()
+
+
 class Phase(StrEnum):
     """Where a run is."""
 

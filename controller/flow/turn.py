@@ -17,11 +17,9 @@ from controller.flow.expressions import EvaluationError
 from controller.flow.linking import reads
 from controller.flow.reading import Expr, Template
 from controller.flow.release import Flow, Release
-from controller.flow.runstate import Frame, State
+from controller.flow.runstate import Frame, State, clean
 from controller.flow.steps.base import DayStatus, Defaults, Step
 from controller.flow.trace import MASK, MAX_DIGITS
-
-MAX_NOTE = 200
 
 
 class StepFaultError(Exception):
@@ -134,7 +132,7 @@ class RunTurn:
         """Add to the step's record; long texts are cut."""
         frame = self._frame
         for key, value in detail.items():
-            frame.detail[key] = value[:MAX_NOTE] if isinstance(value, str) else value
+            frame.detail[key] = clean(value) if isinstance(value, str) else value
 
     def pressed(self, digits: str, *, secret: bool = False) -> None:
         """Add digits to the step's record; attempts are set apart by a blank."""

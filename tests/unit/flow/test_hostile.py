@@ -195,3 +195,13 @@ def test_a_name_may_hold_a_template_and_a_terminal_code() -> None:
     run = FlowRun.begin(RELEASE, "accueil", CallFacts("\x1b[2J", "${jndi:x}", "'; DROP TABLE calls; --{{7*7}}"), AT)
     assert run.start(AT) == Answer()
     assert FlowRun.resume(RELEASE, run.state()).pending == Answer()
+
+
+def test_half_a_character_from_outside_can_be_kept() -> None:
+    run = FlowRun.begin(RELEASE, "accueil", CallFacts("\ud800", "\udfff" * 5_000, "\ud800x"), AT)
+    run.start(AT)
+    run.feed(Answered(), AT)
+    run.feed(Failed("\ud800" * 5_000), AT)
+    assert FlowRun.resume(RELEASE, run.state()).pending == run.pending
+    assert len(run.state()) < 5_000
+    assert [step.detail["fault"].isprintable() for step in run.take_steps()] == [True]
