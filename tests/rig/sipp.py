@@ -14,6 +14,7 @@ from controller.runtime.asterisk import run_in
 from tests.rig import freeports
 
 _LIMIT_S = 60.0
+_MEDIA_PORTS = 64
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 
@@ -56,13 +57,13 @@ class Sipp:
         words of its command line.
         """
         path = scenario if isinstance(scenario, Path) else SCENARIOS / f"{scenario}.xml"
-        media = freeports.block(64)
+        media, local = freeports.block(_MEDIA_PORTS), freeports.block()
         words = [
             *self.command,
             f"127.0.0.1:{target_port}",
             *("-sf", str(path), "-s", number, "-m", str(calls), "-r", str(rate)),
-            *("-i", "127.0.0.1", "-p", str(freeports.block()), "-mi", "127.0.0.1"),
-            *("-min_rtp_port", str(media), "-max_rtp_port", str(media + 63)),
+            *("-i", "127.0.0.1", "-p", str(local), "-mi", "127.0.0.1"),
+            *("-min_rtp_port", str(media), "-max_rtp_port", str(media + _MEDIA_PORTS - 1)),
             *("-timeout", f"{limit_s:.0f}s", "-timeout_error", "-nostdin"),
             *("-trace_err", "-error_file", str(folder / "sipp-errors.log")),
             *("-trace_msg", "-message_file", str(folder / "sipp-messages.log")),
@@ -83,6 +84,8 @@ class Sipp:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+            freeports.release(media, _MEDIA_PORTS)
+            freeports.release(local)
         return Outcome(
             code=process.returncode if process.returncode is not None else -1,
             output=output.decode(errors="replace"),
