@@ -83,6 +83,12 @@ class Sip(Section):
     """Networks (CIDR) that may speak SIP to us besides this machine: your softphones' and the carrier's."""
     trunk_peers: list[str] = []
     """Addresses (CIDR) whose calls are taken as coming from the trunk; loopback is always one in `make run`."""
+    local_networks: list[str] = []
+    """Networks (CIDR) on this side of the NAT: there Asterisk shows its own address, not `external_address`."""
+    control_bind: str = "127.0.0.1"
+    """Where ARI and AMI listen: loopback, or an address on a network that only the controller shares."""
+    control_permit: list[str] = []
+    """Addresses (CIDR) that may log in to ARI and AMI besides this machine: the controllers'."""
 
 
 class Web(Section):
@@ -143,7 +149,7 @@ _SECRETS = {
     ("asterisk", "socket_password"),
     ("postgres", "url"),
 }
-_LISTS = {"permit", "trunk_peers"}
+_LISTS = {"permit", "trunk_peers", "local_networks", "control_permit"}
 _OTHER_VARIABLES = {"RAPPEL_CONFIG", "RAPPEL_DEBIAN_MIRROR"}
 
 

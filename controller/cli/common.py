@@ -20,6 +20,9 @@ def stack_settings(config: Config) -> StackSettings:
     return StackSettings(
         bind=config.sip.bind,
         external_address=config.sip.external_address,
+        local_networks=tuple(config.sip.local_networks),
+        control_bind=config.sip.control_bind,
+        control_permit=("127.0.0.1/32", "::1/128", *config.sip.control_permit),
         sip_permit=("127.0.0.0/8", "::1/128", *config.sip.permit),
         sip_port=config.sip.port,
         rtp_start=config.sip.rtp_from,

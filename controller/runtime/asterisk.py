@@ -134,6 +134,19 @@ class AsteriskPaths:
             data=install.data,
         )
 
+    @classmethod
+    def system(cls) -> AsteriskPaths:
+        """Return the folders of an Asterisk that has a machine or a container to itself."""
+        return cls(
+            etc=Path("/etc/asterisk"),
+            lib=Path("/var/lib/asterisk"),
+            log=Path("/var/log/asterisk"),
+            run=Path("/run/asterisk"),
+            spool=Path("/var/spool/asterisk"),
+            modules=Path("/usr/lib/asterisk/modules"),
+            data=Path("/usr/share/asterisk"),
+        )
+
     def make(self) -> None:
         """Make the folders that are missing, for the owner only."""
         folders = [self.etc, self.lib, self.lib / "agi-bin", self.lib / "keys", self.log, self.run, self.spool]
@@ -144,7 +157,6 @@ class AsteriskPaths:
 
 def template_values(settings: StackSettings, secrets: Secrets, paths: AsteriskPaths) -> dict[str, object]:
     """Return what the templates in `asterisk-conf/` can name."""
-    local = ("127.0.0.1/32", "::1/128")
     return {
         "paths": paths,
         "app": settings.app,
@@ -165,14 +177,14 @@ def template_values(settings: StackSettings, secrets: Secrets, paths: AsteriskPa
         "rtp_end": settings.rtp_end,
         "rtp_timeout_s": settings.rtp_timeout_s,
         "rtp_timeout_hold_s": settings.rtp_timeout_hold_s,
-        "ari_bind": "127.0.0.1",
+        "ari_bind": settings.control_bind,
         "ari_port": settings.ari_port,
-        "ari_permit": local,
+        "ari_permit": settings.control_permit,
         "ari_user": secrets.ari_user,
         "ari_password": secrets.ari_password,
-        "ami_bind": "127.0.0.1",
+        "ami_bind": settings.control_bind,
         "ami_port": settings.ami_port,
-        "ami_permit": local,
+        "ami_permit": settings.control_permit,
         "ami_user": secrets.ami_user,
         "ami_password": secrets.ami_password,
         "controller_host": settings.controller_host,
@@ -181,6 +193,7 @@ def template_values(settings: StackSettings, secrets: Secrets, paths: AsteriskPa
         "controller_password": secrets.controller_password,
         "agi_host": settings.controller_host,
         "agi_port": settings.agi_port,
+        "log_file": settings.log_file,
         "claim_calls": settings.claim_calls,
         "controller_patience_s": settings.controller_patience_s,
     }

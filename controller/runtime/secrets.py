@@ -28,6 +28,7 @@ class Secrets:
     controller_user: str
     controller_password: str = field(repr=False)
     softphones: dict[str, str] = field(repr=False)
+    postgres_password: str = field(default="", repr=False)
 
 
 def load(path: Path, extensions: Iterable[str]) -> Secrets:
@@ -36,7 +37,7 @@ def load(path: Path, extensions: Iterable[str]) -> Secrets:
     Raises `SetupError` when the file is broken, or readable by others than its owner.
     """
     kept = _read(path)
-    wanted = ["ari", "ami", "controller", *(f"softphone-{extension}" for extension in extensions)]
+    wanted = ["ari", "ami", "controller", "postgres", *(f"softphone-{extension}" for extension in extensions)]
     values = {name: kept.get(name) or random_source.token_urlsafe(_BYTES) for name in wanted}
     if any(name not in kept for name in wanted):
         _write(path, {**kept, **values})
@@ -50,6 +51,7 @@ def load(path: Path, extensions: Iterable[str]) -> Secrets:
         softphones={
             name.removeprefix("softphone-"): values[name] for name in wanted if name.startswith("softphone-")
         },
+        postgres_password=values["postgres"],
     )
 
 

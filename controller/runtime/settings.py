@@ -46,9 +46,10 @@ class Trunk:
 class StackSettings:
     """Addresses, ports and folders of the embedded stack.
 
-    SIP and RTP bind to `bind`, the pages to `web_bind`: loopback unless told otherwise. ARI, AMI and what
-    Asterisk reaches the controller by stay on loopback whatever these are. RTP uses the ports from `rtp_start`
-    to `rtp_end`, both included. `sip_permit` are the networks that may speak SIP to us. `external_address` is
+    SIP and RTP bind to `bind`, the pages to `web_bind`: loopback unless told otherwise. ARI and AMI bind to
+    `control_bind` and let `control_permit` in; what Asterisk reaches the controller by is `controller_host`: all
+    three stay on loopback whatever `bind` is. Asterisk logs to `log_file`, in its log folder or absolute. RTP
+    uses the ports from `rtp_start` to `rtp_end`, both included. `sip_permit` are the networks that may speak SIP to us. `external_address` is
     what the far side sees behind a NAT, with `local_networks` on this side of it. With `claim_calls` the
     dialplan offers calls with StasisBroadcast and the controller claims them; without it they go straight into
     Stasis. Durations are seconds.
@@ -62,6 +63,8 @@ class StackSettings:
     sip_port: int = 5060
     rtp_start: int = 10000
     rtp_end: int = 10999
+    control_bind: str = "127.0.0.1"
+    control_permit: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
     ari_port: int = 8088
     ami_port: int = 5038
     controller_host: str = "127.0.0.1"
@@ -80,6 +83,7 @@ class StackSettings:
     rtp_timeout_s: int = 60
     rtp_timeout_hold_s: int = 600
     max_files: int = 16384
+    log_file: str = "messages.log"
     database: str = "rappel"
     database_url: str = field(default="", repr=False)
     ari_url: str = ""
