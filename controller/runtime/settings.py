@@ -49,10 +49,10 @@ class StackSettings:
     SIP and RTP bind to `bind`, the pages to `web_bind`: loopback unless told otherwise. ARI and AMI bind to
     `control_bind` and let `control_permit` in; what Asterisk reaches the controller by is `controller_host`: all
     three stay on loopback whatever `bind` is. Asterisk logs to `log_file`, in its log folder or absolute. RTP
-    uses the ports from `rtp_start` to `rtp_end`, both included. `sip_permit` are the networks that may speak SIP to us. `external_address` is
-    what the far side sees behind a NAT, with `local_networks` on this side of it. With `claim_calls` the
-    dialplan offers calls with StasisBroadcast and the controller claims them; without it they go straight into
-    Stasis. Durations are seconds.
+    uses the ports from `rtp_start` to `rtp_end`, both included. `sip_permit` are the networks that may speak SIP
+    to us. `external_address` is what the far side sees behind a NAT, with `local_networks` on this side of it.
+    With `claim_calls` the dialplan offers calls with StasisBroadcast and the controller claims them; without it
+    they go straight into Stasis. Durations are seconds.
     """
 
     bind: str = "127.0.0.1"
