@@ -149,9 +149,9 @@ class AriConnection:
         try:
             while True:
                 message = await socket.receive()
-                acknowledge()
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     break
+                acknowledge()
                 self._read(message.data, catching_up)
             return self._state is LinkState.READY
         finally:

@@ -22,6 +22,8 @@ from controller.flow.commands import (
     CollectEnd,
     Command,
     Dial,
+    Dialled,
+    DialOutcome,
     Event,
     Failed,
     Hangup,
@@ -39,6 +41,7 @@ log = structlog.get_logger(__name__)
 _SLOTS = 4
 """Playback ids in turn. Few, so that a successor can stop whatever its predecessor left playing."""
 _ATTEMPTS = 3
+_UNALLOCATED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,12 @@ class AriTelephone:
 
     async def _dial(self, command: Dial) -> Event:
         if self._dialling is None:
-            self._dialling = Dialling(self._line, command, self._legs, self._endpoint_for(command.extension))
+            try:
+                endpoint = self._endpoint_for(command.extension)
+            except KeyError:
+                log.warning("ari_extension_unknown", extension=command.extension)
+                return Dialled(DialOutcome.UNREACHABLE, _UNALLOCATED)
+            self._dialling = Dialling(self._line, command, self._legs, endpoint)
         event = await self._dialling.run()
         self._dialling = None
         return await self._hung_up(event.talk_s) if self._line.gone else event

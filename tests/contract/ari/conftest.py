@@ -19,7 +19,7 @@ from controller.ari.generated import operations as ari
 from controller.ari.http import HttpTransport
 from controller.ari.link import WebSocketHandler
 from controller.ari.telephone import AriTelephone
-from controller.calls.incoming import IncomingCall
+from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.flow.commands import Answer, Answered
 from controller.runtime.asterisk import AsteriskInstall
 from tests.contract.ari.fake import FakeAsterisk
@@ -83,6 +83,12 @@ class Legs:
         return [told[0] for told in self.told]
 
 
+def _endpoint_for(extension: str) -> str:
+    if extension == "unknown":
+        raise KeyError(extension)
+    return "PJSIP/nowhere" if extension == "nowhere" else f"Local/{extension}@test"
+
+
 class Calls:
     """Stands for the supervisor: hands each caller to the test."""
 
@@ -121,7 +127,8 @@ class Caller:
     legs: Legs = field(default_factory=Legs)
 
     def telephone(self, *, resumed: bool = False) -> AriTelephone:
-        made = self.incoming.telephone(self.incoming.call_id, self.audio, self.legs, resumed=resumed)
+        kit = TelephoneKit(self.audio, self.legs, _endpoint_for)
+        made = self.incoming.telephone(self.incoming.call_id, kit, resumed=resumed)
         assert isinstance(made, AriTelephone)
         return made
 
@@ -217,7 +224,6 @@ async def _build(install: AsteriskInstall | None, tmp_path: Path, stack: AsyncEx
             application="rappel",
             calls=calls,
             http=HttpTransport(base_url, *ari_login),
-            endpoint_for=lambda extension: "PJSIP/nowhere" if extension == "nowhere" else f"Local/{extension}@test",
         )
         stack.push_async_callback(calls.close)
         stack.push_async_callback(driver.close)

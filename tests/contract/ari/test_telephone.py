@@ -96,13 +96,14 @@ async def test_we_hang_up(place: Place) -> None:
         ("refuse", DialOutcome.REFUSED, 21),
         ("rings", DialOutcome.NO_ANSWER, 19),
         ("nowhere", DialOutcome.UNREACHABLE, 20),
+        ("unknown", DialOutcome.UNREACHABLE, 1),
     ],
 )
 async def test_dial_that_reaches_nobody(place: Place, extension: str, outcome: DialOutcome, cause: int) -> None:
     caller = await place.caller()
     phone = caller.telephone()
     assert await phone.perform(Dial(extension, 1, ring_s=0.5)) == Dialled(outcome, cause)
-    if extension != "nowhere":
+    if extension not in {"nowhere", "unknown"}:
         leg = derived_id(caller.incoming.call_id, "leg", 1)
         by_callee = extension != "rings"
         assert caller.legs.told == [("started", leg, extension), ("ended", leg, cause, by_callee)]
