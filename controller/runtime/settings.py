@@ -78,7 +78,7 @@ class StackSettings:
     system_name: str = "rappel"
     trunk: Trunk = Trunk()
     softphones: tuple[Softphone, ...] = (Softphone("1001", "Alice"), Softphone("1002", "Bob"))
-    claim_calls: bool = False
+    claim_calls: bool = True
     controller_patience_s: int = 15
     rtp_timeout_s: int = 60
     rtp_timeout_hold_s: int = 600

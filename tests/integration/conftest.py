@@ -38,9 +38,7 @@ def folder(tmp_path: Path, service: Service) -> Path:
 
 
 @pytest_asyncio.fixture
-async def centre(
-    asterisk: AsteriskServer, database: str, folder: Path, audio_cache: Path
-) -> AsyncIterator[Centre]:
+async def centre(asterisk: AsteriskServer, database: str, folder: Path, audio_cache: Path) -> AsyncIterator[Centre]:
     """A running centre."""
     async with running(asterisk, database, folder, audio_cache) as centre:
         yield centre

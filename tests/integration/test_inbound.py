@@ -11,7 +11,7 @@ from controller.cdr.entries import Disposition, Party
 from controller.softphone.call import CallState
 from controller.softphone.call import EndedBy as PhoneEnd
 from controller.softphone.phone import Phone
-from tests.rig.centre import Centre
+from tests.rig.centre import Centre, running
 
 CALLER = "33612345678"
 
@@ -209,8 +209,6 @@ async def test_fifty_calls_at_once(centre: Centre):
 
 
 async def test_more_calls_than_the_limit_hear_why(asterisk, database, folder, audio_cache, phone: Phone):
-    from tests.rig.centre import running
-
     async with running(asterisk, database, folder, audio_cache, max_calls=1) as centre:
         first = await phone.call(centre.uri("1000"))
         async with Phone(user="33633333333") as other:

@@ -29,7 +29,7 @@ async def test_the_balance_is_spoken_and_the_code_is_nowhere(
 ):
     call = await authenticate(centre, phone, PIN)
     assert await call.wait_ended(20)
-    ear = centre.ear_for(lambda media: media.startswith("en/") or media.startswith("say/en/"))
+    ear = centre.ear_for(lambda media: media.startswith(("en/", "say/en/")))
     heard = [each.name for each in ear.listen(call.heard.samples)]
     amount = heard[heard.index("en/bravo") + 1 : heard.index("en/au_revoir")]
     assert amount
@@ -83,7 +83,9 @@ async def everything(dsn: str) -> str:
     """Return all rows of all tables and views as text."""
     connection = await asyncpg.connect(dsn)
     try:
-        tables = await connection.fetch("select table_name from information_schema.tables where table_schema = 'public'")
+        tables = await connection.fetch(
+            "select table_name from information_schema.tables where table_schema = 'public'"
+        )
         rows = [await connection.fetch(f'select t::text from "{table[0]}" t') for table in tables]
         return "\n".join(str(row[0]) for table in rows for row in table)
     finally:

@@ -113,7 +113,9 @@ class Centre:
 
 
 @asynccontextmanager
-async def running(asterisk: AsteriskServer, database: str, folder: Path, cache: Path, **calls: int) -> AsyncIterator[Centre]:
+async def running(
+    asterisk: AsteriskServer, database: str, folder: Path, cache: Path, **calls: int
+) -> AsyncIterator[Centre]:
     """Run the controller in this process."""
     config = config_for(asterisk, database, folder, cache, **calls)
     async with assembled(config) as parts:
@@ -162,7 +164,6 @@ def environment_of(config: Config) -> dict[str, str]:
         values = getattr(config, section)
         for key in values.__struct_fields__:
             value = getattr(values, key)
-            if value != [] and value != "":
+            if value not in ([], ""):
                 found[f"RAPPEL_{section}_{key}".upper()] = str(value)
     return found
-

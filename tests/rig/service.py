@@ -42,7 +42,11 @@ class Service:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             length = next(
-                (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")),
+                (
+                    int(line.split(b":")[1])
+                    for line in head.split(b"\r\n")
+                    if line.lower().startswith(b"content-length")
+                ),
                 0,
             )
             body = await reader.readexactly(length)
@@ -63,7 +67,7 @@ class Service:
             case "hang":
                 await asyncio.sleep(3600)
             case "lie":
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"balance\": 1}")
+                writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"balance": 1}')
             case "redirect":
                 writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:22/\r\nContent-Length: 0\r\n\r\n")
             case "huge":
