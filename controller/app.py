@@ -139,7 +139,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         stack.push_async_callback(ami.stop)
         socket = web.Application()
         handler = WebSocketHandler(driver.connection, config.asterisk.socket_user, config.asterisk.socket_password)
-        socket.router.add_get(SOCKET_PATH, handler.__call__)
+        socket.router.add_get(SOCKET_PATH, handler.serve)
         stack.push_async_callback(await listen(socket, config.web.socket_host, config.web.socket_port))
         stack.push_async_callback(driver.close)
         stack.push_async_callback(supervisor.stop, config.calls.shutdown_s)

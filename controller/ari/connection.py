@@ -183,7 +183,7 @@ class AriConnection:
         if self._metrics is not None:
             self._metrics.event(*_kind_and_lag(message))
         if isinstance(message, GenericEvent):
-            log.warning("ari_event_unknown", type=message.type, why=message.why)
+            log.warning("ari_event_unknown", kind=message.type, why=message.why)
         if self._state is LinkState.READY:
             self._deliver(message)
             return
@@ -200,7 +200,7 @@ class AriConnection:
             self._listener.dispatch(event)
         except Exception:
             # A fault of one call's handling must not take the events of all the others with it.
-            log.exception("ari_dispatch_failed", type=type(event).__name__)
+            log.exception("ari_dispatch_failed", kind=type(event).__name__)
 
     async def _catch_up(self) -> None:
         """Read Asterisk's state, then deliver what was kept meanwhile, then go on live."""

@@ -36,7 +36,7 @@ _OPEN_TIMEOUT_S = 5.0
 class WebSocketHandler:
     """The aiohttp handler of `/asterisk/ari`, where Asterisk dials in.
 
-    Add with `app.router.add_get("/asterisk/ari", WebSocketHandler(connection, username, password))`.
+    Add with `app.router.add_get("/asterisk/ari", WebSocketHandler(connection, username, password).serve)`.
     Answers 401 without the right basic authentication, 400 without the subprotocol `ari`, 503 once the connection
     was closed for good.
     """
@@ -45,7 +45,7 @@ class WebSocketHandler:
         self._connection = connection
         self._login = f"{username}:{password}".encode()
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one WebSocket until it closes."""
         if not self._may_enter(request.headers.get("Authorization", "")):
             log.warning("ari_login_refused", remote=request.remote)

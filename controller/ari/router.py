@@ -152,7 +152,7 @@ class Router:
         self.counters.routed += 1
         if not inbox.put(item):
             self.counters.overflowed += 1
-            log.error("ari_inbox_overflowed", channel=inbox.owner, event=type(item).__name__)
+            log.error("ari_inbox_overflowed", channel=inbox.owner, kind=type(item).__name__)
 
 
 def _named(event: AnyEvent) -> tuple[str, ...]:

@@ -185,7 +185,7 @@ async def _build(install: AsteriskInstall | None, tmp_path: Path, stack: AsyncEx
     async def arrive(request: web.Request) -> web.StreamResponse:
         if not handler:
             raise web.HTTPServiceUnavailable
-        return await handler[0](request)
+        return await handler[0].serve(request)
 
     port = freeports.block()
     stack.callback(freeports.release, port)
