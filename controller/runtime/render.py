@@ -46,7 +46,7 @@ def render_folder(into: Path, values: dict[str, object], source: Path | None = N
             text = environment.get_template(template.name).render(values)
         except jinja2.TemplateError as error:
             raise SetupError(f"{template}: {error}. Restore the template from the release.") from error
-        _write_private(into / name, text)
+        write_private(into / name, text)
     for left_over in into.glob("*.conf"):
         if left_over.name not in wanted:
             left_over.unlink()
@@ -62,7 +62,8 @@ def _checked(value: Any) -> Any:
     return value
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write `text` anew as a file that its owner alone can read."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
