@@ -133,9 +133,11 @@ class AriConnection:
             await self._socket.close(code=WSCloseCode.GOING_AWAY, message=why)
         await self._idle.wait()
 
-    async def run(self, socket: AnySocket) -> bool:
+    async def run(self, socket: AnySocket, *, registered: bool = False) -> bool:
         """Read `socket` until it closes; return whether it ever was ready.
 
+        `registered`: we dialled, and Asterisk had the application before it took the WebSocket, so that it does
+        not announce it.
         A connection that is still there is closed first: the newer one counts.
         """
         while self._socket is not None:
@@ -146,6 +148,8 @@ class AriConnection:
         self._enter(LinkState.CONNECTED)
         catching_up: list[asyncio.Task[None]] = []
         acknowledge = _acknowledger(socket)
+        if registered:
+            self._register(catching_up)
         try:
             while True:
                 message = await socket.receive()
@@ -189,11 +193,14 @@ class AriConnection:
             return
         self._backlog.append(message)
         if isinstance(message, models.ApplicationRegistered) and self._state is LinkState.CONNECTED:
-            self._enter(LinkState.REGISTERED)
-            catching_up.append(asyncio.create_task(self._catch_up(), name="ari-catch-up"))
+            self._register(catching_up)
         elif len(self._backlog) > MAX_BACKLOG:
             log.error("ari_backlog_full", events=len(self._backlog), advice="restart this controller")
             self._abandon()
+
+    def _register(self, catching_up: list[asyncio.Task[None]]) -> None:
+        self._enter(LinkState.REGISTERED)
+        catching_up.append(asyncio.create_task(self._catch_up(), name="ari-catch-up"))
 
     def _deliver(self, event: AnyEvent) -> None:
         try:

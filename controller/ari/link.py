@@ -108,7 +108,7 @@ async def dial(connection: AriConnection, base_url: str, application: str, usern
                 log.warning("ari_dial_failed", url=base_url, error=str(error), again_in_s=round(backoff_s, 2))
             else:
                 async with socket:
-                    if await connection.run(socket):
+                    if await connection.run(socket, registered=True):
                         backoff_s = _FIRST_BACKOFF_S
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
