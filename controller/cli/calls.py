@@ -13,6 +13,7 @@ from controller.cli.common import completed
 from controller.config import Config
 from controller.errors import RappelError, StoreError
 from controller.flow.release import Release
+from controller.flow.spoken import FRAGMENTS
 from controller.ids import CallId
 from controller.postgres import queries
 from controller.postgres.queries import CallRecord
@@ -23,8 +24,12 @@ from controller.softphone.place import CallReport, place_call
 from controller.softphone.script import parse_script
 from controller.speech.release import prepare_release
 
-DEMONSTRATION = ("1000", "quiet, press 1, quiet, press 2, quiet, wait 1s, hangup")
-"""What `make call` does without arguments: into the example centre, down its menu, and out."""
+DEMONSTRATION = (
+    "1000",
+    "wait 4s, press 1, wait 3s, press 504718, wait 3s, press 2580, wait 4s, press 2, quiet, hangup",
+)
+"""What `make call` does without arguments: into the example centre as its customer Claire Vautrin, who asks for her
+balance. The same keys lead there by day and when the shop is closed."""
 _RECORD_WAIT_S = 10.0
 _CALLER = "+33199001234"
 
@@ -76,7 +81,8 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
 
 
 def _texts(release: Release) -> dict[str, str]:
-    return {media: text for _, text, media in release.texts()}
+    fragments = {f"say/{code}/{name}": text for code, each in FRAGMENTS.items() for name, text in each.items()}
+    return fragments | {media: text for _, text, media in release.texts()}
 
 
 def _summary(report: CallReport) -> None:
@@ -174,9 +180,8 @@ def show_record(record: CallRecord) -> None:
     for step in record.steps:
         took = (step.left_at - step.entered_at).total_seconds()
         digits = f"  keys {step.digits}" if step.digits else ""
-        click.echo(
-            f"step {step.seq:>3}    {step.flow}.{step.step:<20} {step.type:<9} {took:6.2f} s  → {step.exit}{digits}"
-        )
+        where = f"{step.flow}.{step.step}"
+        click.echo(f"step {step.seq:>3}    {where:<32} {step.type:<9} {took:6.2f} s  → {step.exit}{digits}")
 
 
 COMMANDS = (call, calls, show_call)

@@ -37,7 +37,7 @@ async def _run(config_path: str | None) -> int:
         loop.add_signal_handler(name, stop.set)
     async with EmbeddedStack(stack_settings(config)) as stack:
         await migrations.upgrade(stack.dsn)
-        crm = await example_crm.serve("127.0.0.1", example_crm.PORT)
+        crm = await example_crm.serve()
         command = [
             sys.executable,
             "-m",
