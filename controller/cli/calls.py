@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import click
 from controller.calls.releases import Releases
 from controller.cli.common import completed
 from controller.config import Config
-from controller.errors import RappelError, StoreError
+from controller.errors import RappelError, StoreError, TelephonyError
 from controller.flow.release import Release
 from controller.flow.spoken import FRAGMENTS
 from controller.ids import CallId
@@ -57,8 +58,9 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
     live = releases.load()
     paths = {media: Path(f"{path}.alaw") for media, (path, _) in live.stored.audio.items() if "silence" not in media}
     target = f"sip:{number}@{config.sip.bind}:{config.sip.port}"
+    here = _address_towards(config.sip.bind, config.sip.port)
     click.echo(f"Calling {target} from {caller}: {script}\n")
-    async with Phone((config.sip.bind, 0), user=caller) as phone:
+    async with Phone((here, 0), user=caller) as phone:
         report = await place_call(
             parse_script(script),
             target,
@@ -78,6 +80,17 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
         await store.close()
     if report.answered_s is None:
         sys.exit(1)
+
+
+def _address_towards(host: str, port: int) -> str:
+    """Return the address of this machine from which `host` is reached, which is `host` where that is ours."""
+    try:
+        kind, _, _, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(kind, socket.SOCK_DGRAM) as probe:
+            probe.connect(target)  # sends nothing: the kernel only chooses the way
+            return str(probe.getsockname()[0])
+    except OSError as error:
+        raise TelephonyError(f"{host} cannot be reached ({error}): look at [sip] bind, or run rappel doctor") from error
 
 
 def _texts(release: Release) -> dict[str, str]:
