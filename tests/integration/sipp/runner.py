@@ -84,7 +84,7 @@ async def run_sipp(
     if "before" in path.read_text(encoding="utf-8"):
         variables["before"] = str(before_ms)
     if scenario == "keys" and not may_use_raw_sockets():
-        path = _with_key_files(folder, keys)
+        path = with_key_files(folder, keys)
     elif keys:
         variables["keys"] = keys
     with _ports(at_once or calls) as ports:
@@ -119,7 +119,7 @@ async def sipp_phone(
         process = await _start(sipp, [*words, "-m", str(calls), "-rtp_echo"], folder)
         try:
             async with asyncio.timeout(limit_s):
-                while not _listens(phone.port) and process.returncode is None:  # noqa: ASYNC110 - another process
+                while not _listens(phone.port) and process.returncode is None:
                     await asyncio.sleep(_STEP_S)
             yield phone
         except BaseException:
@@ -229,7 +229,7 @@ def _milliseconds(text: str) -> float:
     return ((hours * 60 + minutes) * 60 + seconds) * 1000 + micros / 1000
 
 
-def _with_key_files(folder: Path, keys: str) -> Path:
+def with_key_files(folder: Path, keys: str) -> Path:
     """Write a file of event packets for each key, and the scenario that streams them; return the scenario."""
     actions = []
     for key in keys:

@@ -1,0 +1,1 @@
+"""Measures one IVR through Rappel, through the native dialplan and through what else there is."""

@@ -1,0 +1,82 @@
+"""`python -m bench`: measures, prints the table, writes everything to bench/results/."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from bench import processes, report
+from bench.contenders import NAMES
+from bench.rounds import Plan, measure_all
+from bench.soak import soak
+from bench.stand import HERE, stand
+from controller.errors import RappelError
+
+_QUICK = Plan(rounds=1, steady_s=6, step_s=2)
+_NO_LOAD = 1.0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", default=",".join(NAMES), help=f"who, separated by commas ({', '.join(NAMES)})")
+    parser.add_argument("--quick", action="store_true", help="one short round")
+    parser.add_argument("--rounds", type=int, help="rounds of all contenders in turns (default 3)")
+    parser.add_argument("--no-ramp", action="store_true", help="do not look for the highest rate")
+    parser.add_argument("--steady", type=float, metavar="SECONDS", help="length of the steady part")
+    parser.add_argument("--rate", type=int, help="calls a second of the steady part (default 20) or of the soak (60)")
+    parser.add_argument(
+        "--soak", type=int, nargs="?", const=10_000, metavar="CALLS", help="soak Rappel on ARI instead"
+    )
+    parser.add_argument("--rtp-ports", type=int, default=2400, help="RTP ports of the bench's Asterisk, two a call")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the JSON file")
+    return parser.parse_args()
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    base = _QUICK if arguments.quick else Plan()
+    return Plan(
+        rounds=arguments.rounds or base.rounds,
+        steady_rate=arguments.rate or base.steady_rate,
+        steady_s=arguments.steady or base.steady_s,
+        lines=base.lines,
+        step_s=base.step_s,
+        ramp=not arguments.no_ramp,
+    )
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+async def _main(arguments: argparse.Namespace) -> int:
+    load = processes.load_average()
+    if load > _NO_LOAD:
+        _tell(f"This machine is busy (load {load:.1f}): the figures will be worse than they could be.")
+    async with stand(arguments.rtp_ports) as ready:
+        if arguments.soak:
+            soaked = await soak(ready, arguments.soak, arguments.rate or 60, _tell)
+            path = report.write(arguments.results, None, None, soaked, load=load)
+            problems = soaked.problems()
+            print("\n".join(problems) if problems else f"{soaked.samples[-1].calls} calls: flat, nothing left behind")
+            print(path)
+            return 1 if problems else 0
+        plan = _plan(arguments)
+        results = await measure_all(ready, arguments.only.split(","), plan, _tell)
+    path = report.write(arguments.results, plan, results, load=load)
+    found = report.machine()
+    print(f"{found['cpu']}, {found['cores']} cores, load {load:.1f} at the start\n")
+    print(report.table(results))
+    print("\n" + "\n".join(report.goals(results)))
+    print(path)
+    return 0
+
+
+try:
+    sys.exit(asyncio.run(_main(_arguments())))
+except RappelError as error:
+    _tell(f"bench: {error}")
+    sys.exit(1)
+except KeyboardInterrupt:
+    sys.exit(130)
