@@ -90,7 +90,7 @@ def _address_towards(host: str, port: int) -> str:
             probe.connect(target)  # sends nothing: the kernel only chooses the way
             return str(probe.getsockname()[0])
     except OSError as error:
-        raise TelephonyError(f"{host} cannot be reached ({error}): look at [sip] bind, or run rappel doctor") from error
+        raise TelephonyError(f"{host} cannot be reached ({error}): look at [sip] bind.") from error
 
 
 def _texts(release: Release) -> dict[str, str]:
