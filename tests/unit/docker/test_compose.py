@@ -124,6 +124,8 @@ def test_control_and_database_are_on_a_network_that_leads_nowhere() -> None:
     inner = SERVICES["asterisk"]["networks"]["inner"]["ipv4_address"]
     prepare = SERVICES["prepare"]["environment"]
     assert prepare["RAPPEL_SIP_CONTROL_BIND"] == inner
+    assert SERVICES["controller"]["environment"]["RAPPEL_ARI_URL"] == f"http://{inner}:8088"
+    assert SERVICES["controller"]["environment"]["RAPPEL_ASTERISK_AMI_HOST"] == inner
     controller = SERVICES["controller"]["networks"]["inner"]["ipv4_address"]
     assert prepare["RAPPEL_SIP_CONTROL_PERMIT"] == f"{controller}/32"
     for service in (SERVICES["controller"], SERVICES["prepare"]):
