@@ -22,15 +22,15 @@ from controller.ari.http import HttpTransport
 from controller.ari.link import WebSocketHandler
 from controller.calls.call import Surroundings
 from controller.calls.clock import SystemClock
-from controller.calls.releases import LiveRelease, Releases
+from controller.calls.releases import AudioIndex, LiveRelease, Releases
 from controller.calls.supervisor import Supervisor
 from controller.cdr.entries import ReleaseUsed
 from controller.config import Config
 from controller.errors import StoreError
+from controller.flow.release import Release
 from controller.journal import Journal
-from controller.postgres import migrations
+from controller.postgres import versions
 from controller.postgres.store import PostgresStore
-from controller.speech.release import prepare_release
 from controller.status import StatusBoard
 from controller.web.lookup import HttpLookupClient
 from controller.web.metrics import Metrics
@@ -106,7 +106,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         releases = Releases(
             Path(config.centre.folder).absolute(),  # noqa: ASYNC240 - before anything else runs
             state_dir / "releases",
-            lambda folder, release: prepare_release(folder, Path(config.node.cache_dir), release),
+            lambda folder, release: _prepare_audio(folder, Path(config.node.cache_dir), release),
             archive=store,
             in_force=in_force,
         )
@@ -146,6 +146,14 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         yield parts
 
 
+def _prepare_audio(folder: Path, cache_dir: Path, release: Release) -> AudioIndex:
+    # Decoding and resampling take a quarter of a second to import, and a restarted controller, whose release is
+    # ready on disk, needs neither.
+    from controller.speech.release import prepare_release  # noqa: PLC0415
+
+    return prepare_release(folder, cache_dir, release)
+
+
 async def _watch(releases: Releases, stop: asyncio.Event) -> None:
     """Reload on every change below the centre's folder."""
     async for _ in watchfiles.awatch(releases.folder, stop_event=stop, step=100, debounce=400):
@@ -156,7 +164,7 @@ async def _upgrade(dsn: str) -> None:
     """Bring the schema up to date as soon as Postgres can be reached; records wait in the journal until then."""
     while True:
         try:
-            await migrations.upgrade(dsn)
+            await versions.bring_up_to_date(dsn)
         except StoreError as error:
             log.warning("postgres.not_upgraded", error=str(error), again_in_s=_UPGRADE_RETRY_S)
             await asyncio.sleep(_UPGRADE_RETRY_S)

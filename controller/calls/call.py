@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -54,6 +55,10 @@ class Refusal:
     cause: int
 
 
+Serve = Callable[[Telephone], Awaitable[tuple[Event, Ending]]]
+"""Serves a caller to the end; returns the last event and how the call ended."""
+
+
 @dataclass(slots=True)
 class Call:
     """One caller's channel and what becomes of it. `ending` is set once the end is in the record."""
@@ -61,6 +66,7 @@ class Call:
     incoming: IncomingCall
     around: Surroundings
     flow: str = ""
+    step: str = ""
     language: str = ""
     release: str = ""
     ending: Ending | None = None
@@ -72,12 +78,11 @@ class Call:
             self.flow = self.incoming.flow or (number.flow if number else "")
             self.language = (number.language if number else "") or live.release.default_language
             self.release = live.release.hash
-            telephone = self._telephone(live, resumed=False)
             self._record_start(number.tariff_class if number else "")
             log.info("call.started", channel=self.incoming.channel_name, flow=self.flow or None, release=self.release)
-            refusal = refusal or self._unservable(live)
-            if refusal:
-                await self._refuse(refusal, telephone, live)
+            refused = refusal or self._unservable(live)
+            if refused:
+                await self._to_the_end(live, lambda telephone: self._refuse(refused, telephone, live))
                 return
             facts = CallFacts(
                 called=self.incoming.called_number,
@@ -85,9 +90,8 @@ class Call:
                 caller_name=self.incoming.caller_name,
                 language=self.language,
             )
-            now = self.around.clock.now()
-            run = FlowRun.begin(live.release, self.flow, facts, now)
-            await self._finish(run, telephone, live, first=None)
+            run = FlowRun.begin(live.release, self.flow, facts, self.around.clock.now())
+            await self._to_the_end(live, lambda telephone: self._drive(run, telephone, first=None))
 
     async def resume(self, saved: StateSaved) -> None:
         """Serve a caller whose state an earlier controller saved: its pending command is performed again.
@@ -98,7 +102,8 @@ class Call:
             run = FlowRun.resume(live.release, saved.state)
             self.flow, self.language, self.release = run.flow_name, run.language, live.release.hash
             log.info("call.resumed", channel=self.incoming.channel_name, flow=self.flow, step=run.step_name)
-            await self._finish(run, self._telephone(live, resumed=True), live, first=run.pending)
+            first = run.pending
+            await self._to_the_end(live, lambda telephone: self._drive(run, telephone, first), resumed=True)
 
     # --- serving ------------------------------------------------------------------------------------------
 
@@ -107,8 +112,24 @@ class Call:
         kit = TelephoneKit(live.audio, legs, live.endpoint_for)
         return self.incoming.telephone(self.incoming.call_id, kit, resumed=resumed)
 
-    async def _finish(self, run: FlowRun, telephone: Telephone, live: LiveRelease, first: Command | None) -> None:
-        """Drive to the end and write the end down, whatever happens on the way."""
+    async def _to_the_end(self, live: LiveRelease, serve: Serve, *, resumed: bool = False) -> None:
+        """Let `serve` have the caller, and write the end down, whatever happens on the way."""
+        telephone: Telephone | None = None
+        try:
+            telephone = self._telephone(live, resumed=resumed)
+            last, ending = await serve(telephone)
+        except TelephonyError as error:
+            log.error("call.telephony_failed", error=str(error))  # noqa: TRY400 - the message says it all
+            last, ending = HungUp(cause=0), _fault(f"{type(error).__name__}: {error}")
+        except Exception as error:
+            # One call's bug ends that call, with an apology, and never disturbs its neighbour.
+            log.exception("call.flow_crashed", flow=self.flow, step=self.step)
+            last = await self._apologise(telephone, live)
+            ending = _fault(f"{type(error).__name__}: {error}")
+        self._record_end(last, ending)
+
+    async def _drive(self, run: FlowRun, telephone: Telephone, first: Command | None) -> tuple[Event, Ending]:
+        """Drive `run` to its end, from `first` when it is taken up again."""
         drive = Drive(
             call_id=self.incoming.call_id,
             channel_id=self.incoming.channel_id,
@@ -122,17 +143,9 @@ class Call:
         )
         try:
             last = await drive.run(first or run.start(self.around.clock.now()))
-            ending = run.ending
-        except TelephonyError as error:
-            log.error("call.telephony_failed", error=str(error))  # noqa: TRY400 - the message says it all
-            last, ending = HungUp(cause=0), _fault(f"{type(error).__name__}: {error}")
-        except Exception as error:
-            # One call's bug ends that call, with an apology, and never disturbs its neighbour.
-            log.exception("call.flow_crashed", flow=run.flow_name, step=run.step_name)
-            last = await self._apologise(telephone, live)
-            ending = _fault(f"{type(error).__name__}: {error}")
-        self.language = run.language
-        self._record_end(last, ending)
+        finally:
+            self.flow, self.step, self.language = run.flow_name, run.step_name, run.language
+        return last, run.ending
 
     def _unservable(self, live: LiveRelease) -> Refusal | None:
         if not self.flow:
@@ -143,15 +156,18 @@ class Call:
             return Refusal("excuse", reason, NORMAL_CLEARING)
         return None
 
-    async def _refuse(self, refusal: Refusal, telephone: Telephone, live: LiveRelease) -> None:
+    async def _refuse(self, refusal: Refusal, telephone: Telephone, live: LiveRelease) -> tuple[Event, Ending]:
         log.warning("call.refused", reason=refusal.reason, called=self.incoming.called_number)
         last = await self._say_and_hang_up(telephone, live, refusal.notice, refusal.cause)
-        self._record_end(last, _fault(refusal.reason, refusal.cause))
+        return last, _fault(refusal.reason, refusal.cause)
 
-    async def _apologise(self, telephone: Telephone, live: LiveRelease) -> Event:
+    async def _apologise(self, telephone: Telephone | None, live: LiveRelease) -> Event:
+        if telephone is None:
+            return HungUp(cause=0)
         try:
             return await self._say_and_hang_up(telephone, live, "excuse", NORMAL_CLEARING)
-        except TelephonyError:
+        except Exception:
+            # What crashed the call may crash the apology as well; the record must be closed all the same.
             log.exception("call.apology_failed")
             return HungUp(cause=0)
 

@@ -155,8 +155,10 @@ class Releases:
                     "release.refused", findings=[str(finding) for finding in error.findings], kept=self._current
                 )
                 return False
-            self.last_error = ""
+            mended, self.last_error = bool(self.last_error), ""
             if live.release.hash == self._current:
+                if mended:
+                    log.info("release.mended", release=self._current)
                 return False
             self.reloads += 1
             previous = self._current
@@ -204,7 +206,7 @@ class Releases:
         sources = read_sources(self._folder)
         recordings = read_recordings(self._folder)
         release = compile_release(sources, recordings)
-        index = self._prepare(self._folder, release)
+        index = self._ready_audio(release) or self._prepare(self._folder, release)
         stored = _Stored(
             sources={name: text.decode("utf-8", "replace") for name, text in sources.items()},
             recordings=recordings,
@@ -241,6 +243,15 @@ class Releases:
                 do="free disk space: a restart would lose calls",
             )
 
+    def _ready_audio(self, release: Release) -> AudioIndex | None:
+        """Return the index of a version that was prepared before, if all of its audio is still in the cache."""
+        try:
+            audio = msgspec.json.decode(self._path(release.hash).read_bytes(), type=_Stored).audio
+        except (OSError, msgspec.MsgspecError):
+            return None
+        whole = audio and all(Path(f"{file}.alaw").exists() for file, _ in audio.values())
+        return audio if whole else None
+
     def _newest_kept(self) -> LiveRelease | None:
         paths = sorted(self._store.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in paths:
@@ -263,8 +274,7 @@ class Releases:
         except (OSError, msgspec.MsgspecError) as error:
             raise FlowError(f"release {name} is not kept on this node any more ({path.name}: {error})") from error
         release = compile_release({k: v.encode() for k, v in stored.sources.items()}, stored.recordings)
-        whole = stored.audio and all(Path(f"{file}.alaw").exists() for file, _ in stored.audio.values())
-        index: AudioIndex = stored.audio if whole else self._prepare(self._folder, release)
+        index = self._ready_audio(release) or self._prepare(self._folder, release)
         return LiveRelease(release, IndexedAudio(index), stored)
 
 

@@ -12,7 +12,7 @@ import structlog
 from controller.calls.call import CONGESTION, Call, Refusal, Surroundings
 from controller.calls.incoming import IncomingCall
 from controller.cdr.entries import CallEnded, Disposition, LegEnded, Party, StateDropped, StateSaved
-from controller.errors import FlowError
+from controller.errors import RappelError
 from controller.ids import CallId, LegId
 
 log = structlog.get_logger(__name__)
@@ -123,12 +123,14 @@ class Supervisor:
     async def _begin_or_resume(self, call: Call, saved: StateSaved | None) -> None:
         if saved is not None:
             self.counters.resumed += 1
-            await self._around.releases.fetch(saved.release)
             try:
+                await self._around.releases.fetch(saved.release)
                 await call.resume(saved)
-            except FlowError as error:
+            except RappelError as error:
                 # The caller is there and must not wait in silence: begin again with the version in force.
                 log.error("call.state_unreadable", error=str(error))  # noqa: TRY400 - the message says it all
+            except Exception:
+                log.exception("call.state_unreadable")
             else:
                 return
         self.counters.started += 1

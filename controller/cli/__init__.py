@@ -1,17 +1,42 @@
-"""The `rappel` command. Each module holds the commands of one kind of user."""
+"""The `rappel` command. Each module holds the commands of one kind of user, imported when one of them is used.
+
+A controller that is restarted has callers waiting, so nothing is imported that the command at hand does not need.
+"""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from importlib.metadata import version
 
 import click
 
-from controller.cli import calls, flows, operate, run
 from controller.errors import FlowError, RappelError
 
+_MODULES = {
+    "run": ("run",),
+    "serve": ("controller",),
+    "operate": ("db", "setup", "doctor", "accounts", "render-asterisk"),
+    "flows": ("check", "test", "simulate", "graph", "schema", "speak"),
+    "calls": ("call", "calls", "show"),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+class _Commands(click.Group):
+    """Finds a command in the module that has it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return [name for names in _MODULES.values() for name in names]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        for module, names in _MODULES.items():
+            if cmd_name in names:
+                commands: tuple[click.Command, ...] = importlib.import_module(f"controller.cli.{module}").COMMANDS
+                return next(command for command in commands if command.name == cmd_name)
+        return None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(version("rappel"), prog_name="rappel")
 @click.option(
     "--config", "config_path", metavar="FILE", help="Configuration file (default: rappel.toml if there is one)."
@@ -20,11 +45,6 @@ from controller.errors import FlowError, RappelError
 def cli(context: click.Context, config_path: str | None) -> None:
     """Rappel: a web call centre on Asterisk."""
     context.obj = config_path
-
-
-for _module in (run, operate, flows, calls):
-    for _command in _module.COMMANDS:
-        cli.add_command(_command)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What sysadmins type: the controller alone, the database's schema, set-up, doctor, accounts."""
+"""What sysadmins type: the database's schema, set-up, doctor, accounts."""
 
 from __future__ import annotations
 
@@ -7,35 +7,15 @@ import sys
 from pathlib import Path
 
 import click
-import uvloop
 
-from controller.app import run_controller
 from controller.cli.common import completed, stack_settings
 from controller.config import load_config
-from controller.errors import ConfigError, FlowError
-from controller.logs import configure_logging
-from controller.postgres import migrations
+from controller.postgres import versions
 from controller.runtime import asterisk as asterisk_runtime
 from controller.runtime import doctor as examination
 from controller.runtime import postgres as postgres_runtime
 from controller.runtime import secrets as stack_secrets
 from controller.runtime.render import render_folder
-
-_EXIT_CONFIGURATION = 78
-"""EX_CONFIG: starting again will not help; the supervisor gives up on it."""
-
-
-@click.command()
-@click.pass_context
-def controller(context: click.Context) -> None:
-    """Run the controller alone (Asterisk and Postgres are run by somebody else, or by `rappel run`)."""
-    config = completed(context.obj)
-    configure_logging(config.log.format, config.log.level)
-    try:
-        uvloop.run(run_controller(config))
-    except (FlowError, ConfigError) as error:
-        click.echo(f"rappel: {error}", err=True)
-        sys.exit(_EXIT_CONFIGURATION)
 
 
 @click.group()
@@ -50,9 +30,9 @@ def upgrade(context: click.Context) -> None:
     url = completed(context.obj).postgres.url
 
     async def run() -> None:
-        await migrations.ensure_database(url)
-        await migrations.upgrade(url)
-        click.echo(f"schema {await migrations.current(url)}")
+        await versions.ensure_database(url)
+        await versions.bring_up_to_date(url)
+        click.echo(f"schema {await versions.current(url)}")
 
     asyncio.run(run())
 
@@ -113,4 +93,4 @@ def render_asterisk(context: click.Context, folder: Path) -> None:
     click.echo(f"Written to {folder}.")
 
 
-COMMANDS = (controller, db, setup, doctor, accounts, render_asterisk)
+COMMANDS = (db, setup, doctor, accounts, render_asterisk)

@@ -13,7 +13,7 @@ import click
 
 from controller.cli.common import completed, stack_settings
 from controller.config import Config, load_config
-from controller.postgres import migrations
+from controller.postgres import versions
 from controller.runtime import example_crm
 from controller.runtime.stack import EmbeddedStack
 
@@ -36,7 +36,7 @@ async def _run(config_path: str | None) -> int:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     async with EmbeddedStack(stack_settings(config)) as stack:
-        await migrations.upgrade(stack.dsn)
+        await versions.bring_up_to_date(stack.dsn)
         crm = await example_crm.serve()
         command = [
             sys.executable,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncpg
 from alembic import command, op
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -18,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from controller.errors import StoreError
-from controller.postgres.connection import AWAY, CONNECT_TIMEOUT_S, away, database_of, describe
+from controller.postgres.connection import AWAY, CONNECT_TIMEOUT_S, away, describe
 from controller.postgres.statements import statement
 
 UPGRADE_TIMEOUT_S = 600.0
@@ -50,56 +49,6 @@ async def upgrade(dsn: str) -> None:
         raise away(error, dsn) from error
     finally:
         await engine.dispose()
-
-
-async def current(dsn: str) -> str | None:
-    """Return the schema's version in the database at `dsn`, None if it has none. Raises `StoreError`."""
-    try:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=CONNECT_TIMEOUT_S)
-        try:
-            if await connection.fetchval("select to_regclass('schema_version')") is None:
-                return None
-            version: str | None = await connection.fetchval("select version_num from schema_version")
-            return version
-        finally:
-            await connection.close(timeout=CONNECT_TIMEOUT_S)
-    except AWAY as error:
-        raise away(error, dsn) from error
-
-
-def head() -> str:
-    """Return the version this package needs."""
-    version = ScriptDirectory.from_config(_config()).get_current_head()
-    if version is None:
-        raise StoreError("the package holds no migration: install it again")
-    return version
-
-
-async def ensure_database(dsn: str) -> None:
-    """Create the database that `dsn` names if it is not there. Raises `StoreError`.
-
-    Needs the right to create databases, and the `postgres` database to do it from, only when it is missing.
-    """
-    try:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
-    except asyncpg.InvalidCatalogNameError:
-        pass
-    except AWAY as error:
-        raise away(error, dsn) from error
-    else:
-        await connection.close(timeout=CONNECT_TIMEOUT_S)
-        return
-    name = database_of(dsn).replace('"', '""')
-    try:
-        connection = await asyncpg.connect(dsn, database="postgres", timeout=CONNECT_TIMEOUT_S)
-        try:
-            await connection.execute(f'create database "{name}"', timeout=60.0)
-        finally:
-            await connection.close(timeout=CONNECT_TIMEOUT_S)
-    except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
-        return  # another controller was faster
-    except AWAY as error:
-        raise away(error, dsn) from error
 
 
 def run_sql(name: str) -> None:

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from controller.errors import StoreError
-from controller.postgres import migrations
+from controller.postgres import migrations, versions
 from controller.runtime.postgres import PostgresServer
 
 CDR_COLUMNS = {
@@ -37,19 +37,19 @@ async def test_a_database_is_made_once_and_upgraded_by_several_at_once(postgres_
     dsn = postgres_server.dsn(f"made_{os.getpid()}")
     try:
         with pytest.raises(StoreError, match="does not exist"):
-            await migrations.current(dsn)
-        await asyncio.gather(*(migrations.ensure_database(dsn) for _ in range(3)))
-        await migrations.ensure_database(dsn)
-        assert await migrations.current(dsn) is None
+            await versions.current(dsn)
+        await asyncio.gather(*(versions.ensure_database(dsn) for _ in range(3)))
+        await versions.ensure_database(dsn)
+        assert await versions.current(dsn) is None
         await asyncio.gather(*(migrations.upgrade(dsn) for _ in range(4)))
-        assert await migrations.current(dsn) == migrations.head()
+        assert await versions.current(dsn) == versions.head()
     finally:
         await postgres_server.drop_database(f"made_{os.getpid()}")
 
 
 async def test_an_upgraded_database_is_left_alone(database: str):
     await migrations.upgrade(database)
-    assert await migrations.current(database) == migrations.head()
+    assert await versions.current(database) == versions.head()
 
 
 async def test_a_database_newer_than_the_package_is_refused(database: str):
@@ -62,7 +62,7 @@ async def test_a_database_newer_than_the_package_is_refused(database: str):
 
 async def test_a_database_that_cannot_be_reached_is_a_clear_error(tmp_path):
     dsn = f"postgresql://u:sekret@/rappel?host={tmp_path}&port=23001"
-    for attempt in (migrations.upgrade, migrations.current, migrations.ensure_database):
+    for attempt in (migrations.upgrade, versions.current, versions.ensure_database):
         with pytest.raises(StoreError, match="check that it runs") as caught:
             await attempt(dsn)
         assert "sekret" not in str(caught.value)

@@ -5,8 +5,8 @@ import pytest
 
 from controller.errors import StoreError
 from controller.postgres.connection import away, blames_the_row, database_of, describe, open_pool
-from controller.postgres.migrations import head
 from controller.postgres.statements import statement
+from controller.postgres.versions import head
 
 
 @pytest.mark.parametrize(
