@@ -30,8 +30,9 @@ def check_structure(draft: CentreDraft) -> None:
 
 
 def _is_broken(flow: FlowDraft) -> bool:
-    """Whether a step could not be read: its exits may be missing, so that nothing can be said of the ways."""
-    return any(each.step is None for each in flow.steps.values())
+    """Whether a step could not be read or an exit leads nowhere: then nothing can be said of the other ways."""
+    dangling = any(ref.what == "step" and ref.name not in flow.steps for ref in flow.ctx.references)
+    return dangling or any(each.step is None for each in flow.steps.values())
 
 
 def _check_unreachable(flow: FlowDraft, reached: set[str], draft: CentreDraft) -> None:
