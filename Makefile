@@ -56,12 +56,15 @@ lock: ## Pin the newest allowed packages again (with the uv of an earlier set-up
 
 # --- run --------------------------------------------------------------------------------------------------
 
-.PHONY: run call doctor
+.PHONY: run call accounts doctor
 run: $(VENV)/.run ## Run the example centre on this machine; Ctrl-C ends it
 	@exec $(BIN)/rappel run
 
 call: $(VENV)/.run ## Place a real call into the running centre and show what was heard and recorded
 	@exec $(BIN)/rappel call
+
+accounts: $(VENV)/.run ## The SIP accounts for your softphone
+	@exec $(BIN)/rappel accounts
 
 doctor: $(VENV)/.run ## Look for what would keep calls from working
 	@exec $(BIN)/rappel doctor

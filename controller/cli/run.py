@@ -83,8 +83,8 @@ def _greeting(config: Config, page: str, took_s: float) -> str:
 Rappel runs (ready after {took_s:.1f} s). Ctrl-C stops it.
 
   Hear it without a telephone   make call          (in a second terminal)
-  Call with a softphone         SIP server {where}, user 1001; `rappel accounts` shows the password
-                                then dial 1000 (the menu), 1002 (the other softphone)
+  Call with a softphone         SIP server {where}, user 1001, password: make accounts
+                                then dial 1000 (French), 1100 (English), 1002 (the other softphone)
   Look                          {page}/           calls, numbers, what is up
                                 {page}/readyz     {page}/metrics
   Change the SVI                edit {Path(config.centre.folder)}/*.yaml: it is checked and taken up as you save
