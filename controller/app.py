@@ -32,6 +32,7 @@ from controller.journal import Journal
 from controller.postgres import versions
 from controller.postgres.store import PostgresStore
 from controller.status import StatusBoard
+from controller.watchdog import keep_awake
 from controller.web.lookup import HttpLookupClient
 from controller.web.metrics import Metrics
 from controller.web.pages import listen, make_pages
@@ -69,15 +70,16 @@ async def run_controller(config: Config, ready: Callable[[Parts], None] = lambda
     async with assembled(config) as parts:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        reloads = _Background()
-        loop.add_signal_handler(signal.SIGHUP, lambda: reloads.start(parts.releases.reload()))
+        background = _Background()
+        background.start(keep_awake())
+        loop.add_signal_handler(signal.SIGHUP, lambda: background.start(parts.releases.reload()))
         if config.centre.watch:
-            reloads.start(_watch(parts.releases, stop))
+            background.start(_watch(parts.releases, stop))
         ready(parts)
         log.info("controller.started", node=config.node.name, release=parts.releases.current_hash)
         await stop.wait()
         log.info("controller.stopping", calls=len(parts.supervisor.running))
-        await reloads.cancel()
+        await background.cancel()
 
 
 @contextlib.asynccontextmanager
