@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ class Parts:
     ami: AmiObserver
 
 
-async def run_controller(config: Config, ready: Callable[[Parts], None] = lambda _: None) -> None:
+async def run_controller(config: Config) -> None:
     """Run one controller until SIGTERM or SIGINT; SIGHUP reads the flows again.
 
     Raises `RappelError` when it cannot start. Calls in progress stay with Asterisk and are taken up by the next
@@ -75,7 +75,6 @@ async def run_controller(config: Config, ready: Callable[[Parts], None] = lambda
         loop.add_signal_handler(signal.SIGHUP, lambda: background.start(parts.releases.reload()))
         if config.centre.watch:
             background.start(_watch(parts.releases, stop))
-        ready(parts)
         log.info("controller.started", node=config.node.name, release=parts.releases.current_hash)
         await stop.wait()
         log.info("controller.stopping", calls=len(parts.supervisor.running))
