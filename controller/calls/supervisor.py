@@ -86,8 +86,9 @@ class Supervisor:
 
     def channel_gone(self, channel_id: str, cause: int, cause_text: str, at: datetime) -> None:
         """Note the end of a channel that no running call owns (an event from while we were away)."""
-        if len(self._gone) < _GONE_REMEMBERED:
-            self._gone[channel_id] = _Gone(cause, cause_text, at)
+        if len(self._gone) >= _GONE_REMEMBERED:
+            del self._gone[next(iter(self._gone))]  # the oldest: ends of calls that were served come here as well
+        self._gone[channel_id] = _Gone(cause, cause_text, at)
 
     def settle(self, live_channels: Collection[str]) -> None:
         """Close the record of every expected call on this node whose channel is not live any more."""
