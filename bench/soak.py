@@ -57,14 +57,17 @@ class Soak:
             grown = statistics.median(values[-third:]) - statistics.median(values[third : 2 * third] or values[:1])
             if grown > _FLAT_MIB:
                 found.append(f"the memory of {what} still grows: {grown:.1f} MiB in the last part")
-        for name in ("files", "asterisk_files", "threads"):
-            if getattr(last, name) > getattr(first, name):
-                found.append(f"{name}: {getattr(first, name)} at first, {getattr(last, name)} at the end")
+        found += [
+            f"{name}: {getattr(first, name)} at first, {getattr(last, name)} at the end"
+            for name in ("files", "asterisk_files", "threads")
+            if getattr(last, name) > getattr(first, name)
+        ]
         found += [f"{last.channels} channels left"] if last.channels else []
         found += [f"{last.bridges} bridges left"] if last.bridges else []
-        grown_metrics = {name: value for name, value in last.metrics.items() if value > first.metrics.get(name, 0)}
         found += [
-            f"{name}: {first.metrics.get(name, 0):.0f} at first, {now:.0f}" for name, now in grown_metrics.items()
+            f"{name}: {first.metrics.get(name, 0):.0f} at first, {value:.0f} at the end"
+            for name, value in last.metrics.items()
+            if value > first.metrics.get(name, 0)
         ]
         return found
 

@@ -39,9 +39,9 @@ VOICES = {
 SPEEDS = {"fr": 0.95, "en": 0.95}
 """A little slower than the voice's own pace: callers write numbers down."""
 
-CARRIERS = {"fr": ("Vous avez dit :", "voilà."), "en": ("You said:", "thank you.")}
+CARRIERS = {"fr": ("La réponse est", "merci beaucoup."), "en": ("You said:", "thank you.")}
 """What stands around a fragment while it is spoken, so that it sounds like a part of a sentence."""
-FRAGMENT_SPEEDS = {"fr": 0.76, "en": 0.85}
+FRAGMENT_SPEEDS = {"fr": 0.7, "en": 0.85}
 
 _RATE = 24_000
 # The model's own estimate of each phoneme's length, an inner value of the graph that we make an output.

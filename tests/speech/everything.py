@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from controller.speech.release import prepare_release
-from tests.speech.recognition import Listener
+from tests.speech.recognition import Listener, Piece
 from tests.speech.samples import CENTRE, Sample, notices, prompts, release, sequence
 
 MOST_ERRORS = 0.15
@@ -50,10 +50,8 @@ def main() -> int:
         for language in ("fr", "en"):
             spoken = [sample for sample in (*prompts(centre), *notices()) if sample.language == language]
             for kind, samples in (("prompts", spoken), ("values", list(values(language)))):
-                heard = [
-                    listener.check(one.name, [audio[media][0] for media in one.media], one.text, one.language)
-                    for one in samples
-                ]
+                pieces = [Piece(one.name, tuple(audio[each][0] for each in one.media), one.text) for one in samples]
+                heard = listener.check_all(pieces, language)
                 for one in heard:
                     if one.errors > MOST_ERRORS:
                         print(f"  {one.errors:.2f} {one.media}: {one.text!r} was heard as {one.heard!r}")

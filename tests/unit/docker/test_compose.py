@@ -111,7 +111,7 @@ def test_only_sip_sound_and_pages_are_published_and_only_here_until_told_otherwi
         "asterisk": [
             "127.0.0.1:5060:5060/udp",
             "127.0.0.1:5060:5060/tcp",
-            "127.0.0.1:10000-10199:10000-10199/udp",
+            "127.0.0.1:10000-10099:10000-10099/udp",
         ],
         "controller": ["127.0.0.1:8080:8080/tcp"],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from controller.cdr.entries import CallEnded, Entry, StateSaved
 from controller.cdr.fold import fold_all
@@ -45,4 +45,3 @@ class MemoryStore:
     async def ended(self, call_ids: Collection[CallId]) -> Collection[CallId]:
         ended = {entry.call_id for entry in self.written if isinstance(entry, CallEnded)} | self.over
         return ended & set(call_ids)
-

@@ -113,7 +113,7 @@ async def test_stop_lets_the_controller_leave(settings: StackSettings, tmp_path:
     async with stack(settings) as running:
         supervised = asyncio.create_task(running.supervise(python(code), stop))
         async with asyncio.timeout(10):
-            while not (tmp_path / "up").exists():  # noqa: ASYNC110 - another process touches it
+            while not (tmp_path / "up").exists():
                 await asyncio.sleep(0.01)
         assert controller_pid(settings) is not None
         stop.set()
