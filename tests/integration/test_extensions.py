@@ -112,3 +112,20 @@ async def test_a_callee_cannot_send_the_call_elsewhere(centre: Centre, phone: Ph
         assert status in {403, 405, 501, 603}
         assert call.state is CallState.ANSWERED
         await call.hangup()
+
+
+async def test_the_caller_hears_it_ring_and_then_every_word(centre: Centre, phone: Phone):
+    """440 Hz is the French ringing tone; the first 20 ms of what the extension says must arrive."""
+    async with centre.account("1001", on_call=answer_after(2.0, lambda: tone(1300))) as alice:
+        await registered(centre, alice)
+        call = await phone.call(centre.uri("4000"))
+        await asyncio.sleep(3.0)
+        (talk,) = alice.calls
+        samples = call.heard.samples
+        answered_at = talk.answered_at - call.heard.origin
+        ringing = call.heard.between(answered_at - 1.4, answered_at - 0.3)
+        assert has_tone(ringing[: 8 * 700], 440) or has_tone(ringing[-8 * 700 :], 440)
+        blocks = [samples[start : start + 160] for start in range(0, len(samples) - 160, 160)]
+        first = next(index for index, block in enumerate(blocks) if has_tone(block, 1300)) * 0.02
+        assert first - answered_at < 0.1
+        await call.hangup()
