@@ -11,6 +11,7 @@ from typing import Final, assert_never
 from controller.agi.protocol import Response
 from controller.agi.session import AgiSession
 from controller.errors import ConfigError
+from controller.flow.causes import outcome_of
 from controller.flow.commands import (
     Answer,
     Answered,
@@ -58,19 +59,6 @@ _NO_SUCH_APPLICATION: Final = -2
 EndpointFor = Callable[[str], str]
 """Returns the dial string (`PJSIP/101`) of an extension of the centre; raises `KeyError` if there is none."""
 
-_BY_CAUSE: Final = {
-    1: DialOutcome.UNREACHABLE,  # unallocated number
-    3: DialOutcome.UNREACHABLE,  # no route to destination
-    17: DialOutcome.BUSY,
-    18: DialOutcome.NO_ANSWER,  # no user responding
-    19: DialOutcome.NO_ANSWER,
-    20: DialOutcome.UNREACHABLE,  # subscriber absent: not registered
-    21: DialOutcome.REFUSED,
-    22: DialOutcome.UNREACHABLE,  # number changed
-    27: DialOutcome.UNREACHABLE,  # destination out of order
-    28: DialOutcome.UNREACHABLE,  # invalid number format
-}
-"""Q.850 causes of a leg that was never answered."""
 _BY_STATUS: Final = {
     "ANSWER": DialOutcome.TALKED,
     "BUSY": DialOutcome.BUSY,
@@ -258,7 +246,7 @@ class AgiTelephone:
         self._legs.leg_ended(leg, cause, "", ended_at, by_callee=by_callee)
         if isinstance(trouble, HungUp):
             return HungUp(trouble.cause, talked_s)
-        return trouble or Dialled(outcome_of(status, cause), cause, talked_s)
+        return trouble or Dialled(dialled_outcome(status, cause), cause, talked_s)
 
     async def _answered_at(self, started_at: datetime, ended_at: datetime) -> datetime:
         """Return when the leg answered, as the dialplan's hook noted it; without a hook, when it was dialled."""
@@ -289,14 +277,14 @@ class AgiTelephone:
         return (await self._session.command("GET VARIABLE", name)).data
 
 
-def outcome_of(status: str, cause: int) -> DialOutcome:
+def dialled_outcome(status: str, cause: int) -> DialOutcome:
     """Map DIALSTATUS and the Q.850 cause of a dial that has come back.
 
     Asterisk says CHANUNAVAIL for a refusal and for an absent phone alike, so the cause decides where the status
     leaves it open; after NOANSWER the cause is that of our own cancelling, or an earlier dial's.
     """
     outcome = _BY_STATUS.get(status)
-    return outcome if outcome is not None else _BY_CAUSE.get(cause, DialOutcome.FAILED)
+    return outcome if outcome is not None else outcome_of(cause)
 
 
 def _number(text: str) -> int:

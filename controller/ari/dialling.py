@@ -12,13 +12,13 @@ import asyncio
 
 import structlog
 
-from controller.ari.causes import outcome_of
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.inbox import ChannelLost, Item, Resynchronised
 from controller.ari.leg import Leg
 from controller.ari.line import Line
 from controller.errors import AsteriskRefused, ChannelGone
+from controller.flow.causes import outcome_of
 from controller.flow.commands import Dial, Dialled, DialOutcome
 from controller.ids import derived_id
 from controller.ports import LegObserver

@@ -8,7 +8,7 @@ import pytest
 
 from controller.agi.server import AgiCallFacts, AgiServer
 from controller.agi.session import AgiSession
-from controller.agi.telephone import LIMITS, AgiTelephone, outcome_of
+from controller.agi.telephone import LIMITS, AgiTelephone, dialled_outcome
 from controller.errors import AsteriskUnreachable, ConfigError
 from controller.flow.commands import (
     Answer,
@@ -271,7 +271,7 @@ def test_a_hook_that_is_no_context_name_is_refused() -> None:
     ],
 )
 def test_outcomes(status: str, cause: int, outcome: DialOutcome) -> None:
-    assert outcome_of(status, cause) is outcome
+    assert dialled_outcome(status, cause) is outcome
 
 
 def test_every_limit_has_its_reason() -> None:

@@ -1,4 +1,4 @@
-"""What a Q.850 cause says about a dial."""
+"""What a Q.850 cause says about a dial that was never answered; one table for every driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _OUTCOMES = {
     19: DialOutcome.NO_ANSWER,  # alerting, no answer
     20: DialOutcome.UNREACHABLE,  # subscriber absent
     21: DialOutcome.REFUSED,
+    22: DialOutcome.UNREACHABLE,  # number changed
     27: DialOutcome.UNREACHABLE,  # destination out of order
+    28: DialOutcome.UNREACHABLE,  # invalid number format
 }
 
 
