@@ -71,7 +71,7 @@ doctor: $(VENV)/.run ## Look for what would keep calls from working
 
 # --- develop ----------------------------------------------------------------------------------------------
 
-.PHONY: test unit check format bench clean
+.PHONY: test unit check format bench listen clean
 test: setup-dev ## All checks and all tests, on a real Asterisk and a real Postgres
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest
@@ -94,6 +94,9 @@ format: setup-dev ## Format and repair what can be repaired
 
 bench: setup-dev ## Measure against the native dialplan and against what else there is (about 10 minutes)
 	$(BIN)/python -m bench
+
+listen: setup-dev ## Every prompt and every spoken value through speech recognition, for a release (about 5 minutes)
+	$(BIN)/python -m tests.speech.everything
 
 clean: ## Remove what was built here (not the cache, not the state)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist bench/results
