@@ -158,7 +158,10 @@ def _prepare_audio(folder: Path, cache_dir: Path, release: Release) -> AudioInde
 async def _watch(releases: Releases, stop: asyncio.Event) -> None:
     """Reload on every change below the centre's folder."""
     async for _ in watchfiles.awatch(releases.folder, stop_event=stop, step=100, debounce=400):
-        await releases.reload()
+        try:
+            await releases.reload()
+        except Exception:  # a bug here must not end the watching: the next change may be the mending one
+            log.exception("release.reload_failed")
 
 
 async def _upgrade(dsn: str) -> None:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from controller.errors import FlowError, StoreError
+from controller.errors import FlowError, RappelError, StoreError
 from controller.flow.commands import MediaId
-from controller.flow.loader import compile_release
+from controller.flow.loader import MAX_FLOWS, compile_release
 from controller.flow.release import Release
 from controller.flow.yamltext import MAX_FILE_BYTES
 from controller.ports import ReleaseArchive
@@ -33,7 +34,7 @@ PrepareAudio = Callable[[Path, Release], AudioIndex]
 """Makes everything a release plays ready for Asterisk; raises `FlowError` for what is missing or broken."""
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
-_MAX_FILES = 2000
+_MAX_FILES = MAX_FLOWS + 1  # enough for the loader to see that there are too many
 _KEPT_ON_DISK = 20
 NOTICES = frozenset({"excuse", "overload", "unknown-number"})
 """Fragments (`say/<lang>/…`) that the controller itself may have to say, whatever the centre contains."""
@@ -131,14 +132,16 @@ class Releases:
             previous = self._newest_kept() if last_good else None
             if previous is None:
                 raise
-            self.failures += 1
-            self.last_error = str(error)
-            log.error(  # noqa: TRY400 - the findings say it all
-                "release.refused", findings=[str(finding) for finding in error.findings], kept=previous.release.hash
-            )
+            self._refused(error, previous.release.hash)
             live = previous
         self._put_in_force(live)
         return live
+
+    def _refused(self, error: RappelError, kept: str) -> None:
+        self.failures += 1
+        self.last_error = str(error)
+        findings = error.findings if isinstance(error, FlowError) else ()
+        log.error("release.refused", findings=[str(each) for each in findings] or [str(error)], kept=kept)
 
     async def reload(self) -> bool:
         """Compile the folder beside the running version and swap; return whether a new version is in force.
@@ -148,12 +151,8 @@ class Releases:
         async with self._reloading:
             try:
                 live = await asyncio.to_thread(self._compile_folder)
-            except FlowError as error:
-                self.failures += 1
-                self.last_error = str(error)
-                log.error(  # noqa: TRY400 - the findings say it all
-                    "release.refused", findings=[str(finding) for finding in error.findings], kept=self._current
-                )
+            except RappelError as error:
+                self._refused(error, self._current)
                 return False
             mended, self.last_error = bool(self.last_error), ""
             if live.release.hash == self._current:
@@ -180,6 +179,8 @@ class Releases:
             return
         if sources is not None:
             self._keep(release, _Stored(dict(sources), read_recordings(self._folder), {}))
+            with suppress(OSError):  # not kept: said so already
+                os.utime(self._path(release), (0, 0))  # it was not in force here: never the last good one
 
     @contextmanager
     def hold(self, release: str | None = None) -> Iterator[LiveRelease]:
@@ -249,7 +250,8 @@ class Releases:
             audio = msgspec.json.decode(self._path(release.hash).read_bytes(), type=_Stored).audio
         except (OSError, msgspec.MsgspecError):
             return None
-        whole = audio and all(Path(f"{file}.alaw").exists() for file, _ in audio.values())
+        # An update of Rappel may play more than it did when the index was made.
+        whole = audio.keys() >= release.media() and all(Path(f"{file}.alaw").exists() for file, _ in audio.values())
         return audio if whole else None
 
     def _newest_kept(self) -> LiveRelease | None:
@@ -265,7 +267,8 @@ class Releases:
         kept = sorted(self._store.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in kept[_KEPT_ON_DISK:]:
             if path.stem not in self._live:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # tried again with the next version
+                    path.unlink(missing_ok=True)
 
     def _revive(self, name: str) -> LiveRelease:
         path = self._path(name)
@@ -299,11 +302,20 @@ def _read_bounded(path: Path) -> bytes:
 
 
 def read_recordings(folder: Path) -> dict[str, str]:
-    """Return the prompts below `folder`/prompts: relative path without extension → digest of its content."""
+    """Return the prompts below `folder`/prompts: relative path without extension → digest of its content.
+
+    Raises `FlowError` when one cannot be read, or went away while it was.
+    """
     root = folder / "prompts"
     found: dict[str, str] = {}
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-            found[path.relative_to(root).with_suffix("").as_posix()] = digest
+    try:
+        for path in sorted(root.rglob("*")):
+            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+                found[path.relative_to(root).with_suffix("").as_posix()] = digest
+    except OSError as error:
+        raise FlowError(
+            f"{error.filename}: cannot be read ({error.strerror}). Make the prompts readable for the controller."
+        ) from error
     return found
