@@ -12,6 +12,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS = never
+# Python keeps what it has compiled: a restarted controller has callers waiting.
+export PYTHONDONTWRITEBYTECODE =
 UV = $(BIN)/uv pip sync -q --require-hashes --python $(BIN)/python
 
 .PHONY: help

@@ -90,9 +90,10 @@ class Calendar(msgspec.Struct, frozen=True):
             raise ValueError("A week has hours for seven days, Monday first.")
         if self.zone not in zones():
             raise ValueError(f"There is no time zone '{self.zone}': write one such as Europe/Paris.")
-        if self.country and self.country not in countries():
+        parts = subdivisions(self.country) if self.country else frozenset()
+        if parts is None:
             raise ValueError(f"The holidays of '{self.country}' are not known: write a country code such as FR.")
-        if self.subdivision and self.subdivision not in subdivisions(self.country):
+        if self.subdivision and self.subdivision not in parts:
             raise ValueError(f"'{self.country}' has no part '{self.subdivision}' with holidays of its own.")
 
     def is_open(self, at: datetime) -> bool:
@@ -177,15 +178,16 @@ def zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-@lru_cache(maxsize=1)
-def countries() -> frozenset[str]:
-    """Return the code of every country whose public holidays are known."""
-    return frozenset(holidays.list_supported_countries())
+@lru_cache(maxsize=64)
+def subdivisions(country: str) -> frozenset[str] | None:
+    """Return the parts of `country` that have public holidays of their own; None if its holidays are not known.
 
-
-def subdivisions(country: str) -> frozenset[str]:
-    """Return the parts of `country` that have public holidays of their own."""
-    return frozenset(holidays.list_supported_countries().get(country, ()))
+    Asks for the one country: the library's list of all would import some 250 modules.
+    """
+    try:
+        return frozenset(holidays.country_holidays(country).subdivisions)
+    except NotImplementedError:
+        return None
 
 
 @lru_cache(maxsize=256)
