@@ -172,6 +172,9 @@ class Calendar(msgspec.Struct, frozen=True):
             yield current
 
 
+_COUNTRY = re.compile(r"[A-Z]{2}")
+
+
 @lru_cache(maxsize=1)
 def zones() -> frozenset[str]:
     """Return every known IANA time zone."""
@@ -184,6 +187,8 @@ def subdivisions(country: str) -> frozenset[str] | None:
 
     Asks for the one country: the library's list of all would import some 250 modules.
     """
+    if not _COUNTRY.fullmatch(country):
+        return None  # the library would take the names of its classes, too
     try:
         return frozenset(holidays.country_holidays(country).subdivisions)
     except NotImplementedError:
