@@ -131,9 +131,8 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
 
         # The public listener first: health can be asked for while the rest comes up.
         board = StatusBoard(parts)
-        stack.push_async_callback(
-            await listen(make_pages(board, Metrics(board.samples)), config.web.host, config.web.port)
-        )
+        pages = await listen(make_pages(board, Metrics(board.samples)), config.web.host, config.web.port)
+        stack.push_async_callback(pages.close)
         await agi.start()
         stack.push_async_callback(agi.stop)
         await ami.start()
@@ -141,8 +140,11 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         socket = web.Application()
         handler = WebSocketHandler(driver.connection, config.asterisk.socket_user, config.asterisk.socket_password)
         socket.router.add_get(SOCKET_PATH, handler.serve)
-        stack.push_async_callback(await listen(socket, config.web.socket_host, config.web.socket_port))
+        door = await listen(socket, config.web.socket_host, config.web.socket_port)
+        stack.push_async_callback(door.close)
         stack.push_async_callback(driver.close)
+        # Asterisk dials again within milliseconds; it must find the door shut, not a controller on its way out.
+        stack.push_async_callback(door.refuse)
         stack.push_async_callback(supervisor.stop, config.calls.shutdown_s)
         yield parts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import Protocol
@@ -119,9 +119,30 @@ async def _secure(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-async def listen(app: web.Application, host: str, port: int) -> Callable[[], Awaitable[None]]:
-    """Serve `app` and return the coroutine function that stops it."""
+class Listener:
+    """An application that is being served."""
+
+    def __init__(self, runner: web.AppRunner, site: web.TCPSite) -> None:
+        self._runner = runner
+        self._site = site
+
+    async def refuse(self) -> None:
+        """Take no new connections; those that are there go on."""
+        await self._site.stop()
+
+    async def close(self) -> None:
+        """End it; requests in progress have 2 s."""
+        await self._runner.cleanup()
+
+
+async def listen(app: web.Application, host: str, port: int) -> Listener:
+    """Serve `app`. Raises `OSError` when the port is taken."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    return runner.cleanup
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return Listener(runner, site)

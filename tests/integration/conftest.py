@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from controller.runtime.asterisk import AsteriskServer
 from controller.softphone.phone import Phone
-from tests.rig.centre import Centre, copy_centre, running
+from tests.rig.centre import Centre, Process, config_for, copy_centre, ready, running
 from tests.rig.service import Service
 
 
@@ -49,3 +49,19 @@ async def phone() -> AsyncIterator[Phone]:
     """A caller's telephone."""
     async with Phone(user="33612345678") as phone:
         yield phone
+
+
+@pytest_asyncio.fixture
+async def process(
+    asterisk: AsteriskServer, database: str, folder: Path, audio_cache: Path, tmp_path: Path
+) -> AsyncIterator[tuple[Centre, Process]]:
+    """A centre whose controller is a process of its own."""
+    config = config_for(asterisk, database, folder, audio_cache)
+    centre = Centre(config, asterisk, None)
+    process = Process(config, tmp_path / "controller.log")
+    await process.start()
+    await ready(centre)
+    yield centre, process
+    process.kill()
+    await process.ended()
+    await centre.store.close()

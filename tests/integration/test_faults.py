@@ -6,11 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import aiohttp
-import pytest_asyncio
 
 from controller.cdr.entries import Disposition
 from controller.postgres import migrations
@@ -22,49 +18,9 @@ from controller.softphone.media import tone
 from controller.softphone.phone import Phone, answer_after
 from controller.softphone.sound import has_tone, level_dbfs
 from tests.rig.asterisk import Rig
-from tests.rig.centre import Centre, Process, config_for, running
+from tests.rig.centre import Centre, Process, readiness, ready, running, until
 
 CALLER = "33612345678"
-
-
-@pytest_asyncio.fixture
-async def process(
-    asterisk: AsteriskServer, database: str, folder: Path, audio_cache: Path, tmp_path: Path
-) -> AsyncIterator[tuple[Centre, Process]]:
-    """A centre whose controller is a process of its own."""
-    config = config_for(asterisk, database, folder, audio_cache)
-    centre = Centre(config, asterisk, None)
-    process = Process(config, tmp_path / "controller.log")
-    await process.start()
-    await ready(centre)
-    yield centre, process
-    process.kill()
-    await process.ended()
-    await centre.store.close()
-
-
-async def readiness(centre: Centre) -> tuple[int, dict[str, dict[str, object]]]:
-    url = f"http://127.0.0.1:{centre.config.web.port}/readyz"
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        body = await answer.json()
-        return answer.status, {check["name"]: check for check in body["checks"]}
-
-
-async def ready(centre: Centre, limit_s: float = 20.0) -> None:
-    async with asyncio.timeout(limit_s):
-        while True:
-            try:
-                if (await readiness(centre))[0] == 200:
-                    return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.05)
-
-
-async def until(condition, limit_s: float = 10.0) -> None:
-    async with asyncio.timeout(limit_s):
-        while not await condition():
-            await asyncio.sleep(0.05)
 
 
 # --- the operators' files ---------------------------------------------------------------------------------

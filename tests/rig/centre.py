@@ -6,9 +6,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import aiohttp
 
 from controller.app import Parts, assembled
 from controller.calls.releases import Releases
@@ -155,6 +157,33 @@ class Process:
             return 0
         async with asyncio.timeout(WAIT_S):
             return await self._process.wait()
+
+
+async def readiness(centre: Centre) -> tuple[int, dict[str, dict[str, object]]]:
+    """Return the status of `/readyz` and its checks by name."""
+    url = f"http://127.0.0.1:{centre.config.web.port}/readyz"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        body = await answer.json()
+        return answer.status, {check["name"]: check for check in body["checks"]}
+
+
+async def ready(centre: Centre, limit_s: float = 20.0) -> None:
+    """Wait until the controller says that it is ready."""
+
+    async def is_ready() -> bool:
+        try:
+            return (await readiness(centre))[0] == 200
+        except aiohttp.ClientError:
+            return False
+
+    await until(is_ready, limit_s)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], limit_s: float = 10.0) -> None:
+    """Wait until `condition` is true."""
+    async with asyncio.timeout(limit_s):
+        while not await condition():
+            await asyncio.sleep(0.05)
 
 
 def environment_of(config: Config) -> dict[str, str]:
