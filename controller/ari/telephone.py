@@ -84,6 +84,7 @@ class AriTelephone:
         self._waits = waits or Waits()
         self._played = 0
         self._unsettled = resumed
+        self._fresh = not resumed
         self._dialling: Dialling | None = None
 
     async def perform(self, command: Command) -> Event:
@@ -113,8 +114,7 @@ class AriTelephone:
             await self._settle()
         match command:
             case Answer():
-                await self._line.request(ari.channels_answer(self._line.channel_id))
-                return Answered()
+                return await self._answer()
             case Play():
                 return await self._play(command)
             case Collect():
@@ -124,6 +124,12 @@ class AriTelephone:
             case Hangup():
                 return await self._hang_up(command.cause)
         raise TypeError(f"{type(command).__name__} is not for the telephone")
+
+    async def _answer(self) -> Event:
+        """Answer; a channel that never played anything for us does so at once, another may wait for its prompt."""
+        answer = ari.channels_answer(self._line.channel_id)
+        await (self._line.request_idle(answer) if self._fresh else self._line.request(answer))
+        return Answered()
 
     async def _settle(self) -> None:
         """Stop what an earlier controller, or an interrupted command, may have left playing."""
@@ -233,6 +239,7 @@ class AriTelephone:
         return playback
 
     def _next_playback_id(self) -> str:
+        self._fresh = False
         self._played += 1
         return self._playback_id(self._played % _SLOTS)
 

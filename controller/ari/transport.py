@@ -39,6 +39,7 @@ NEVER_WAITS = frozenset(
         "channels.playWithId",
         "channels.ring",
         "channels.ringStop",
+        "events.claimChannel",
         "playbacks.get",
         "playbacks.stop",
     }
@@ -56,6 +57,10 @@ class RoutedTransport:
     async def request(self, operation: Operation[T]) -> T:
         """See `Transport.request`."""
         return await self._route(operation).request(operation)
+
+    async def at_once(self, operation: Operation[T]) -> T:
+        """Make a request that would wait only for a prompt, about a channel that is known to play none."""
+        return await self._websocket.request(operation)
 
     def _route(self, operation: Operation[Any]) -> Transport:
         return self._websocket if operation.name in NEVER_WAITS else self._http

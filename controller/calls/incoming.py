@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -47,8 +47,8 @@ class IncomingCall:
     caller_name: str
     telephone: TelephoneFactory
     flow: str | None = None
+    call_id: CallId = field(init=False)
+    """The id of the call this channel began."""
 
-    @property
-    def call_id(self) -> CallId:
-        """The id of the call this channel began."""
-        return call_id_for(self.channel_id, self.created_at)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "call_id", call_id_for(self.channel_id, self.created_at))
