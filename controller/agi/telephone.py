@@ -55,6 +55,7 @@ _CHANNEL_NAME = re.compile(r"[A-Za-z0-9_.@;/:+-]{1,128}\Z")
 _GRACE_S: Final = 10.0
 _MAX_AHEAD: Final = 32
 _NO_SUCH_APPLICATION: Final = -2
+_NORMAL_CLEARING: Final = 16
 
 EndpointFor = Callable[[str], str]
 """Returns the dial string (`PJSIP/101`) of an extension of the centre; raises `KeyError` if there is none."""
@@ -265,7 +266,8 @@ class AgiTelephone:
             return None
         cause = await self._cause()
         if self._session.hung_up:
-            self._gone = HungUp(cause)
+            # A BYE that gives no reason is a normal clearing (RFC 3398, 8.2.7); Asterisk leaves such a cause out.
+            self._gone = HungUp(cause or _NORMAL_CLEARING)
             return self._gone
         return Failed(reason)
 
