@@ -19,7 +19,7 @@ from controller.agi.server import AgiServer
 from controller.ami.observer import AmiObserver
 from controller.ari.driver import AriDriver
 from controller.ari.http import HttpTransport
-from controller.ari.link import WebSocketHandler
+from controller.ari.link import WebSocketHandler, dial
 from controller.calls.call import Surroundings
 from controller.calls.clock import SystemClock
 from controller.calls.releases import AudioIndex, LiveRelease, Releases
@@ -119,10 +119,11 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         manager = config.asterisk
         ami = AmiObserver(manager.ami_host, manager.ami_port, manager.ami_user, manager.ami_password, clock=clock)
         ami.on_cdr(journal.record)
-        http = HttpTransport(f"{config.asterisk.ari_url}/ari", config.asterisk.ari_user, config.asterisk.ari_password)
+        ari_url = f"{manager.ari_url.rstrip('/')}/ari"
+        http = HttpTransport(ari_url, manager.ari_user, manager.ari_password)
         driver = AriDriver(application=config.asterisk.app, calls=supervisor, http=http)
         agi = AgiServer(
-            config.web.agi_host,
+            config.web.socket_host,
             config.web.agi_port,
             AgiDriver(calls=supervisor, clock=clock).serve,
             max_calls=config.calls.max_calls,
@@ -137,8 +138,10 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         stack.push_async_callback(agi.stop)
         await ami.start()
         stack.push_async_callback(ami.stop)
+        if manager.link == "controller":
+            background.start(dial(driver.connection, ari_url, manager.app, manager.ari_user, manager.ari_password))
         socket = web.Application()
-        handler = WebSocketHandler(driver.connection, config.asterisk.socket_user, config.asterisk.socket_password)
+        handler = WebSocketHandler(driver.connection, manager.socket_user, manager.socket_password)
         socket.router.add_get(SOCKET_PATH, handler.serve)
         door = await listen(socket, config.web.socket_host, config.web.socket_port)
         stack.push_async_callback(door.close)
@@ -170,6 +173,7 @@ async def _upgrade(dsn: str) -> None:
     """Bring the schema up to date as soon as Postgres can be reached; records wait in the journal until then."""
     while True:
         try:
+            await versions.ensure_database(dsn)
             await versions.bring_up_to_date(dsn)
         except StoreError as error:
             log.warning("postgres.not_upgraded", error=str(error), again_in_s=_UPGRADE_RETRY_S)

@@ -39,10 +39,6 @@ class Node(Section):
     """Journal, secrets, rendered Asterisk configuration, embedded database, logs."""
     cache_dir: str = msgspec.field(default_factory=lambda: _default_dir("XDG_CACHE_HOME", ".cache"))
     """Downloaded Asterisk, prepared audio: may be deleted at any time."""
-    embedded: bool = True
-    """Run Asterisk and Postgres ourselves where no address of one is given."""
-    supervise: bool = True
-    """Restart a controller that dies (embedded stack only)."""
 
 
 class CentreSection(Section):
@@ -61,7 +57,10 @@ class Asterisk(Section):
     """`http://host:port` of Asterisk's HTTP server; empty: the embedded one."""
     ari_user: str = "rappel"
     ari_password: str = ""
+    link: Literal["asterisk", "controller"] = "asterisk"
+    """Who opens the WebSocket: Asterisk dials us and keeps events while we are away (preferred), or we dial it."""
     ami_host: str = ""
+    """Empty: the host of `ari_url`."""
     ami_port: int = 5038
     ami_user: str = "rappel"
     ami_password: str = ""
@@ -77,10 +76,12 @@ class Sip(Section):
     port: int = 5060
     external_address: str = ""
     rtp_from: int = 10000
-    rtp_to: int = 10999
+    rtp_to: int = 13999
     http_port: int = 8088
     permit: list[str] = []
     """Networks (CIDR) that may speak SIP to us besides this machine: your softphones' and the carrier's."""
+    softphones: list[str] = msgspec.field(default_factory=lambda: ["1001", "1002"])
+    """Extensions that get a SIP account; `rappel accounts` shows their passwords."""
     trunk_peers: list[str] = []
     """Addresses (CIDR) whose calls are taken as coming from the trunk; loopback is always one in `make run`."""
     local_networks: list[str] = []
@@ -99,8 +100,7 @@ class Web(Section):
     """Pages, `/healthz`, `/readyz`, `/metrics`."""
     socket_host: str = "127.0.0.1"
     socket_port: int = 8089
-    """Where Asterisk's outbound WebSocket arrives; never public."""
-    agi_host: str = "127.0.0.1"
+    """Where Asterisk's outbound WebSocket arrives, and FastAGI on `agi_port` of the same address; never public."""
     agi_port: int = 4573
 
 
@@ -109,7 +109,6 @@ class Postgres(Section):
 
     url: str = ""
     """`postgresql://…`; empty: the embedded one."""
-    pool_size: int = 4
     journal_max_mib: int = 1024
     """How much of the record may wait on disk while Postgres is away."""
 
@@ -149,7 +148,7 @@ _SECRETS = {
     ("asterisk", "socket_password"),
     ("postgres", "url"),
 }
-_LISTS = {"permit", "trunk_peers", "local_networks", "control_permit"}
+_LISTS = {"permit", "softphones", "trunk_peers", "local_networks", "control_permit"}
 _OTHER_VARIABLES = {"RAPPEL_CONFIG", "RAPPEL_DEBIAN_MIRROR"}
 
 
@@ -227,6 +226,14 @@ def _check(config: Config) -> None:
             f"[sip] rtp_from {config.sip.rtp_from} and rtp_to {config.sip.rtp_to}: "
             "give a range within 1024-65535, two ports for each call at once."
         )
+    if config.asterisk.ari_url and not (config.asterisk.ari_password and config.asterisk.socket_password):
+        raise ConfigError(
+            "RAPPEL_ARI_URL names an Asterisk that is not ours: also set RAPPEL_ASTERISK_ARI_PASSWORD (ari.conf) and "
+            "RAPPEL_ASTERISK_SOCKET_PASSWORD (websocket_client.conf), or the files that hold them (…_FILE)."
+        )
+    bad = [name for name in config.sip.softphones if not (name.isascii() and name.isdecimal() and len(name) < 10)]  # noqa: PLR2004 - an extension, not a telephone number
+    if bad:
+        raise ConfigError(f"[sip] softphones: {', '.join(bad)}: an extension is up to nine digits.")
     if config.calls.max_calls < 1:
         raise ConfigError("[calls] max_calls must be 1 or more.")
 

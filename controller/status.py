@@ -109,6 +109,8 @@ class StatusBoard:
         yield Sample("calls_started", "Calls begun.", calls.started, "counter")
         yield Sample("calls_resumed", "Calls taken up after a restart.", calls.resumed, "counter")
         yield Sample("calls_refused", "Calls refused for overload.", calls.refused, "counter")
+        away = calls.ended_while_away
+        yield Sample("calls_ended_while_away", "Calls that ended while no controller was there.", away, "counter")
         yield Sample("calls_crashed", "Calls ended by a fault of the controller.", calls.crashed, "counter")
         for disposition, count in sorted(calls.ended.items()):
             labels = {"disposition": disposition}
@@ -118,14 +120,24 @@ class StatusBoard:
         router = parts.driver.router.counters
         yield Sample("ari_events_routed", "ARI events that reached a call.", router.routed, "counter")
         yield Sample("ari_events_unowned", "ARI events that no call owned.", router.unowned, "counter")
+        yield Sample("ari_ids", "Channels and bridges whose events belong to a call.", len(parts.driver.router))
+        yield Sample("tasks", "Tasks that have not ended.", len(asyncio.all_tasks()))
         yield Sample("ari_inbox_overflows", "Calls whose inbox overflowed.", router.overflowed, "counter")
-        yield Sample("agi_calls", "FastAGI connections served.", parts.agi.counters.served, "counter")
+        agi, ami = parts.agi.counters, parts.ami.counters
+        yield Sample("agi_calls", "FastAGI connections served.", agi.served, "counter")
+        yield Sample("agi_refused", "FastAGI connections beyond the limit.", agi.refused, "counter")
+        yield Sample("agi_malformed", "FastAGI connections that were no call.", agi.malformed, "counter")
+        yield Sample("ami_events", "AMI events read.", ami.events, "counter")
+        yield Sample("ami_dropped", "AMI events that nobody could take in time.", ami.dropped, "counter")
+        for event, count in sorted(parts.ami.security.counts.items()):
+            yield Sample("security_events", "Refused logins and calls, by kind.", count, "counter", {"event": event})
         yield Sample("journal_pending", "Entries that wait for Postgres.", journal.pending)
         yield Sample("journal_oldest_seconds", "Age of the oldest waiting entry.", journal.oldest_pending_age_s)
         yield Sample("journal_bytes", "Size of the journal on disk.", journal.size_bytes)
         yield Sample("journal_recorded", "Entries recorded.", journal.recorded, "counter")
         yield Sample("journal_stored", "Entries acknowledged by Postgres.", journal.stored, "counter")
         yield Sample("journal_dropped", "Entries lost because disk or limit were full.", journal.dropped, "counter")
+        yield Sample("journal_damaged", "Entries that could not be read back from disk.", journal.damaged, "counter")
         yield Sample("journal_rejected", "Entries set aside as refused.", journal.rejected, "counter")
         yield Sample("release_reloads", "Versions of the centre put in force.", parts.releases.reloads, "counter")
         yield Sample("release_refused", "Changes of the centre refused.", parts.releases.failures, "counter")

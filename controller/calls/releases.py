@@ -33,7 +33,8 @@ AudioIndex = Mapping[MediaId, tuple[str, float]]
 PrepareAudio = Callable[[Path, Release], AudioIndex]
 """Makes everything a release plays ready for Asterisk; raises `FlowError` for what is missing or broken."""
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3")
+"""What a recording's file may end with; the first one found counts."""
 _MAX_FILES = MAX_FLOWS + 1  # enough for the loader to see that there are too many
 _KEPT_ON_DISK = 20
 NOTICES = frozenset({"excuse", "overload", "unknown-number"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from controller.config import Config, load_config
 from controller.runtime import secrets as stack_secrets
@@ -10,7 +11,6 @@ from controller.runtime.postgres import PostgresServer
 from controller.runtime.postgres import find as find_postgres
 from controller.runtime.settings import Softphone, StackSettings, Trunk
 
-EXAMPLE_SOFTPHONES = (Softphone("1001", "Alice"), Softphone("1002", "Bob"))
 DATABASE = "rappel"
 
 
@@ -23,7 +23,7 @@ def stack_settings(config: Config) -> StackSettings:
         local_networks=tuple(config.sip.local_networks),
         control_bind=config.sip.control_bind,
         control_permit=("127.0.0.1/32", "::1/128", *config.sip.control_permit),
-        sip_permit=("127.0.0.0/8", "::1/128", *config.sip.permit),
+        sip_permit=("127.0.0.0/8", "::1/128", *config.sip.permit, *config.sip.trunk_peers),
         sip_port=config.sip.port,
         rtp_start=config.sip.rtp_from,
         rtp_end=config.sip.rtp_to,
@@ -32,12 +32,13 @@ def stack_settings(config: Config) -> StackSettings:
         controller_host=config.web.socket_host,
         controller_port=config.web.socket_port,
         agi_port=config.web.agi_port,
+        web_bind=config.web.host,
         web_port=config.web.port,
         state_dir=Path(config.node.state_dir),
         cache_dir=Path(config.node.cache_dir),
         app=config.asterisk.app,
         trunk=Trunk(networks=networks),
-        softphones=EXAMPLE_SOFTPHONES,
+        softphones=tuple(Softphone(name, f"Extension {name}") for name in config.sip.softphones),
         database=DATABASE,
         database_url=config.postgres.url,
         ari_url=config.asterisk.ari_url,
@@ -52,10 +53,11 @@ def completed(config_path: str | None) -> Config:
         secrets = stack_secrets.load(settings.secrets_file, [phone.extension for phone in settings.softphones])
         config.asterisk.ari_url = f"http://127.0.0.1:{config.sip.http_port}"
         config.asterisk.ari_user, config.asterisk.ari_password = secrets.ari_user, secrets.ari_password
-        config.asterisk.ami_host = "127.0.0.1"
         config.asterisk.ami_user, config.asterisk.ami_password = secrets.ami_user, secrets.ami_password
         config.asterisk.socket_user = secrets.controller_user
         config.asterisk.socket_password = secrets.controller_password
+    if not config.asterisk.ami_host:
+        config.asterisk.ami_host = urlsplit(config.asterisk.ari_url).hostname or "127.0.0.1"
     if not config.postgres.url:
         config.postgres.url = embedded_dsn(settings)
     return config

@@ -20,7 +20,7 @@ from controller.flow.loader import check_sources, compile_release
 from controller.flow.release import Release
 from controller.flow.schema import centre_schema, flow_schema
 from controller.simulator.console import simulate as simulate_call
-from controller.simulator.scenario import SUFFIX
+from controller.simulator.scenario import SUFFIX, scenario_schema
 from controller.simulator.suite import run_fuzz, run_suite
 from controller.simulator.trace import TraceLine
 from controller.speech.release import audio_findings
@@ -154,10 +154,10 @@ def graph(context: click.Context, flow: str, folder: Path | None, as_svg: bool) 
 
 
 @click.command()
-@click.option("--centre", is_flag=True, help="The schema of centre.yaml instead of a flow's.")
-def schema(centre: bool) -> None:
-    """Print the JSON Schema for editors."""
-    made = centre_schema() if centre else flow_schema()
+@click.option("--of", "what", type=click.Choice(["flow", "centre", "scenarios"]), default="flow", show_default=True)
+def schema(what: str) -> None:
+    """Print the JSON Schema of a flow, of centre.yaml or of scenarios, for editors."""
+    made = {"flow": flow_schema, "centre": centre_schema, "scenarios": scenario_schema}[what]()
     click.echo(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())
 
 

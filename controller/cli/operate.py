@@ -86,9 +86,8 @@ def render_asterisk(context: click.Context, folder: Path) -> None:
     """Write Asterisk's configuration for these settings into FOLDER, for an Asterisk that you run yourself."""
     settings = stack_settings(load_config(context.obj))
     secrets = stack_secrets.load(settings.secrets_file, [phone.extension for phone in settings.softphones])
-    install = asterisk_runtime.find(settings.cache_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    paths = asterisk_runtime.AsteriskPaths.under(settings.asterisk_dir, install)
+    paths = asterisk_runtime.AsteriskPaths.system()
     render_folder(folder, asterisk_runtime.template_values(settings, secrets, paths))
     click.echo(f"Written to {folder}.")
 

@@ -92,7 +92,7 @@ class CentreFile(msgspec.Struct, frozen=True):
 
     numbers: Annotated[
         dict[str, NumberEntry],
-        MapOf(Nested(NumberEntry), r"\+?[0-9][0-9 .-]{0,29}|[a-z][a-z0-9_-]{0,39}", "a number such as +33123456789"),
+        MapOf(Nested(NumberEntry), r"\+?[0-9][0-9 .-]{0,29}|[a-z][a-z0-9]{0,39}", "a number such as +33123456789"),
     ]
     centre: Annotated[str, Text()] = ""
     country: Annotated[str, Word(*sorted(phonenumbers.SUPPORTED_REGIONS))] = "FR"

@@ -248,7 +248,7 @@ class _Examination:
             self._ari_login if settings.ari_url else (self._secrets().ari_user, self._secrets().ari_password)
         )
         timeout = aiohttp.ClientTimeout(total=_LIMIT_S)
-        url = f"{settings.asterisk_ari_url.rstrip('/')}/asterisk/info"
+        url = f"{settings.asterisk_ari_url}/asterisk/info"
         try:
             async with (
                 aiohttp.ClientSession(

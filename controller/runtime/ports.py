@@ -47,8 +47,8 @@ def asterisk_doors(settings: StackSettings) -> list[Door]:
     return [
         Door("sip_port", "udp", settings.bind, settings.sip_port),
         Door("sip_port", "tcp", settings.bind, settings.sip_port),
-        Door("ari_port", "tcp", "127.0.0.1", settings.ari_port),
-        Door("ami_port", "tcp", "127.0.0.1", settings.ami_port),
+        Door("ari_port", "tcp", settings.control_bind, settings.ari_port),
+        Door("ami_port", "tcp", settings.control_bind, settings.ami_port),
     ]
 
 

@@ -14,6 +14,8 @@ _PACKAGED = Path(__file__).parent / "asterisk-conf"
 _CHECKOUT = Path(__file__).parents[2] / "asterisk-conf"
 # What would end a line, a section or a value of Asterisk's configuration and begin another.
 _FORBIDDEN = frozenset("\r\n\0;[]{}")
+_MARK = b"Rendered by Rappel from asterisk-conf/"
+_HEAD = 1024
 _ADDRESS = frozenset("0123456789abcdefABCDEF:.[]")
 
 
@@ -48,7 +50,8 @@ def render_folder(into: Path, values: dict[str, object], source: Path | None = N
             raise SetupError(f"{template}: {error}. Restore the template from the release.") from error
         write_private(into / name, text)
     for left_over in into.glob("*.conf"):
-        if left_over.name not in wanted:
+        # Only what was rendered by us: the folder may be an Asterisk's own.
+        if left_over.name not in wanted and _MARK in left_over.read_bytes()[:_HEAD]:
             left_over.unlink()
 
 

@@ -111,4 +111,5 @@ class StackSettings:
     @property
     def asterisk_ari_url(self) -> str:
         """The base address of ARI over HTTP."""
-        return self.ari_url or f"http://127.0.0.1:{self.ari_port}/ari"
+        base = self.ari_url or f"http://127.0.0.1:{self.ari_port}"
+        return f"{base.rstrip('/')}/ari"

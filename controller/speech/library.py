@@ -17,12 +17,12 @@ from pathlib import Path
 
 import msgspec
 
+from controller.calls.releases import AUDIO_SUFFIXES
 from controller.errors import ConfigError
 from controller.flow.commands import MediaId
 from controller.speech import g711, tones
 from controller.speech.audio import AudioError, Samples, level, read, resample, to_int16, trim
 
-EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3")
 """What a recording may be; where several stand beside each other, the first of these counts."""
 MAX_BYTES = 64 * 1024 * 1024
 PROMPTS = "prompts"
@@ -109,7 +109,7 @@ def source(folder: Path, media: MediaId) -> Path | None:
         base, inside = sounds_folder(), media.removeprefix("say/")
     else:
         base, inside = folder / PROMPTS, media
-    for extension in EXTENSIONS:
+    for extension in AUDIO_SUFFIXES:
         path = base / f"{inside}{extension}"
         if path.is_file() and path.resolve().is_relative_to(base.resolve()):
             return path
@@ -135,7 +135,7 @@ def advice(folder: Path, media: MediaId) -> str:
     if "/tts/" in media:
         return f"no audio was made for the text of {media}: run `rappel speak {folder}` and commit what it writes"
     wanted = f"{folder / PROMPTS / media}.wav"
-    return f"there is no recording {media}: put it at {wanted} (or {', '.join(EXTENSIONS[1:])})"
+    return f"there is no recording {media}: put it at {wanted} (or {', '.join(AUDIO_SUFFIXES[1:])})"
 
 
 def _piece(folder: Path, target: Path, media: MediaId) -> Piece:
