@@ -25,7 +25,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds of all contenders in turns (default 3)")
     parser.add_argument("--no-ramp", action="store_true", help="do not look for the highest rate")
     parser.add_argument("--steady", type=float, metavar="SECONDS", help="length of the steady part")
-    parser.add_argument("--rate", type=int, help="calls a second of the steady part (default 20) or of the soak (60)")
+    parser.add_argument("--rate", type=int, help="calls a second of the steady part (default 30) or of the soak (60)")
     parser.add_argument(
         "--soak", type=int, nargs="?", const=10_000, metavar="CALLS", help="soak Rappel on ARI instead"
     )

@@ -23,7 +23,7 @@ class Plan:
     """How long and how hard: rounds, the steady part (calls a second, seconds, probe's lines), the ramp's steps."""
 
     rounds: int = 3
-    steady_rate: int = 20
+    steady_rate: int = 30
     steady_s: float = 15.0
     lines: int = 6
     step_s: float = 3.0
