@@ -130,7 +130,6 @@ def test_control_and_database_are_on_a_network_that_leads_nowhere() -> None:
     assert prepare["RAPPEL_SIP_CONTROL_PERMIT"] == f"{controller}/32"
     for service in (SERVICES["controller"], SERVICES["prepare"]):
         assert service["environment"]["RAPPEL_WEB_SOCKET_HOST"] == controller
-        assert service["environment"]["RAPPEL_WEB_AGI_HOST"] == controller
 
 
 def test_both_see_the_prompts_under_one_path_and_asterisk_only_reads() -> None:
