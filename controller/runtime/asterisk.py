@@ -194,7 +194,6 @@ def template_values(settings: StackSettings, secrets: Secrets, paths: AsteriskPa
         "agi_host": settings.controller_host,
         "agi_port": settings.agi_port,
         "log_file": settings.log_file,
-        "claim_calls": settings.claim_calls,
         "controller_patience_s": settings.controller_patience_s,
     }
 

@@ -51,8 +51,8 @@ class StackSettings:
     three stay on loopback whatever `bind` is. Asterisk logs to `log_file`, in its log folder or absolute. RTP
     uses the ports from `rtp_start` to `rtp_end`, both included. `sip_permit` are the networks that may speak SIP
     to us. `external_address` is what the far side sees behind a NAT, with `local_networks` on this side of it.
-    With `claim_calls` the dialplan offers calls with StasisBroadcast and the controller claims them; without it
-    they go straight into Stasis. Durations are seconds.
+    A call is offered to the controllers for `controller_patience_s` before the caller hears an apology. Durations are
+    seconds.
     """
 
     bind: str = "127.0.0.1"
@@ -78,7 +78,6 @@ class StackSettings:
     system_name: str = "rappel"
     trunk: Trunk = Trunk()
     softphones: tuple[Softphone, ...] = (Softphone("1001", "Alice"), Softphone("1002", "Bob"))
-    claim_calls: bool = True
     controller_patience_s: int = 15
     rtp_timeout_s: int = 60
     rtp_timeout_hold_s: int = 600

@@ -59,6 +59,12 @@ class FakeController:
                 if event["type"] == kind:
                     return event
 
+    async def claim(self) -> dict[str, Any]:
+        """Take the call that is offered next; return its StasisStart."""
+        offer = await self.until("CallBroadcast")
+        await self.request("POST", f"events/claim?channelId={offer['channel']['id']}&application=rappel")
+        return await self.until("StasisStart")
+
     async def request(self, method: str, uri: str) -> None:
         assert self._socket is not None
         request = {

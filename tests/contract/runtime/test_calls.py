@@ -31,8 +31,8 @@ async def test_a_call_from_the_trunk_reaches_the_application(
     caller = asyncio.create_task(
         sipp.run("caller", asterisk.settings.sip_port, number="+33800000001", folder=tmp_path)
     )
-    start = await controller.until("StasisStart")
-    assert start["args"] == ["+33800000001", "trunk"]
+    start = await controller.claim()
+    assert start["args"] == ["+33800000001:trunk"]
     assert start["channel"]["caller"]["number"] == "0612345678"
     assert start["channel"]["language"] == "fr"
     channel = start["channel"]["id"]
@@ -54,7 +54,7 @@ async def test_a_call_from_the_trunk_reaches_the_application(
 async def test_a_caller_hears_an_apology_when_no_controller_claims_the_call(
     asterisk_rig: Rig, sipp: Sipp, tmp_path: Path
 ) -> None:
-    asterisk = await asterisk_rig.boot(claim_calls=True, controller_patience_s=1)
+    asterisk = await asterisk_rig.boot(controller_patience_s=1)
     outcome = await sipp.run("caller", asterisk.settings.sip_port, number="100", folder=tmp_path)
     assert outcome.ok, outcome.output + outcome.errors
     assert "SIP/2.0 180 Ringing" in outcome.messages
@@ -67,7 +67,7 @@ async def test_a_caller_may_not_make_us_dial_somebody_else(
 ) -> None:
     await controller.until("ApplicationRegistered")
     caller = asyncio.create_task(sipp.run("refer", asterisk.settings.sip_port, folder=tmp_path))
-    start = await controller.until("StasisStart")
+    start = await controller.claim()
     await controller.request("POST", f"channels/{start['channel']['id']}/answer")
     outcome = await caller
     assert outcome.ok, outcome.output + outcome.errors

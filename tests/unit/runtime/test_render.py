@@ -100,8 +100,11 @@ def test_a_value_that_would_change_the_structure_is_refused(tmp_path: Path, chan
 
 def test_files_of_earlier_templates_go(tmp_path: Path) -> None:
     rendered(tmp_path)
-    (tmp_path / "asterisk/etc/old.conf").write_text("x")
+    etc = tmp_path / "asterisk/etc"
+    (etc / "old.conf").write_text("; old.conf\n; Rendered by Rappel from asterisk-conf/old.conf.j2.\n")
+    (etc / "theirs.conf").write_text("[general]\n")
     assert "old.conf" not in rendered(tmp_path)
+    assert (etc / "theirs.conf").exists()
 
 
 def test_an_unknown_name_in_a_template_is_an_error(tmp_path: Path) -> None:
