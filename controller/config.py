@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 
 from controller.errors import ConfigError
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -61,7 +65,7 @@ class Asterisk(Section):
     """Who opens the WebSocket: Asterisk dials us and keeps events while we are away (preferred), or we dial it."""
     ami_host: str = ""
     """Empty: the host of `ari_url`."""
-    ami_port: int = 5038
+    ami_port: Port = 5038
     ami_user: str = "rappel"
     ami_password: str = ""
     socket_user: str = "asterisk"
@@ -73,11 +77,11 @@ class Sip(Section):
     """The embedded Asterisk's network side."""
 
     bind: str = "127.0.0.1"
-    port: int = 5060
+    port: Port = 5060
     external_address: str = ""
-    rtp_from: int = 10000
-    rtp_to: int = 13999
-    http_port: int = 8088
+    rtp_from: Port = 10000
+    rtp_to: Port = 13999
+    http_port: Port = 8088
     permit: list[str] = []
     """Networks (CIDR) that may speak SIP to us besides this machine: your softphones' and the carrier's."""
     softphones: list[str] = msgspec.field(default_factory=lambda: ["1001", "1002"])
@@ -96,12 +100,12 @@ class Web(Section):
     """The controller's own listeners."""
 
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Port = 8080
     """Pages, `/healthz`, `/readyz`, `/metrics`."""
     socket_host: str = "127.0.0.1"
-    socket_port: int = 8089
+    socket_port: Port = 8089
     """Where Asterisk's outbound WebSocket arrives, and FastAGI on `agi_port` of the same address; never public."""
-    agi_port: int = 4573
+    agi_port: Port = 4573
 
 
 class Postgres(Section):
@@ -109,7 +113,7 @@ class Postgres(Section):
 
     url: str = ""
     """`postgresql://…`; empty: the embedded one."""
-    journal_max_mib: int = 1024
+    journal_max_mib: Positive = 1024
     """How much of the record may wait on disk while Postgres is away."""
 
 
@@ -123,9 +127,9 @@ class Log(Section):
 class Calls(Section):
     """Limits of this controller."""
 
-    max_calls: int = 800
+    max_calls: Positive = 800
     """More calls at once hear the overload message and are hung up with cause 42 (congestion)."""
-    shutdown_s: float = 5.0
+    shutdown_s: Annotated[float, msgspec.Meta(ge=0, le=600)] = 5.0
 
 
 class Config(Section):
@@ -150,6 +154,7 @@ _SECRETS = {
 }
 _LISTS = {"permit", "softphones", "trunk_peers", "local_networks", "control_permit"}
 _OTHER_VARIABLES = {"RAPPEL_CONFIG", "RAPPEL_DEBIAN_MIRROR"}
+_PLACE = re.compile(r" - at `\$\.(?P<section>\w+)\.(?P<key>\w+)[^`]*`")
 
 
 def load_config(path: str | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -159,11 +164,11 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
     """
     environ = os.environ if environ is None else environ
     raw = _read_file(path or environ.get("RAPPEL_CONFIG"))
-    _merge_environment(raw, environ)
+    variables = _merge_environment(raw, environ)
     try:
         config = msgspec.convert(raw, Config, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"configuration: {error}. See docs/sysadmins.md for every setting.") from error
+        raise ConfigError(f"{_placed(str(error), variables)}. See docs/sysadmins.md for every setting.") from error
     _check(config)
     return config
 
@@ -192,26 +197,46 @@ def _read_file(path: str | None) -> dict[str, Any]:
     return raw
 
 
-def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
+def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """Put what the environment says into `raw`; return which variable gave which setting."""
     known = dict(_SHORT_NAMES)
     for section, kind in get_type_hints(Config).items():
         for key in get_type_hints(kind):
             known.setdefault(f"RAPPEL_{section}_{key}".upper(), (section, key))
     files = {f"{name}_FILE": place for name, place in known.items() if place in _SECRETS}
+    given: dict[tuple[str, str], str] = {}
     for name, value in environ.items():
-        if name in known:
-            section, key = known[name]
-        elif name in files:
-            section, key = files[name]
-            try:
-                value = Path(value).read_text(encoding="utf-8").strip()  # noqa: PLW2901 - the file stands for it
-            except OSError as error:
-                raise ConfigError(f"{name}={value}: cannot be read ({error.strerror}).") from error
-        else:
+        place = known.get(name) or files.get(name)
+        if place is None:
             if name.startswith("RAPPEL_") and name not in _OTHER_VARIABLES and not name.startswith("RAPPEL_TEST_"):
                 raise ConfigError(f"{name}: no such setting.{_did_you_mean(name, [*known, *files])}")
             continue
-        raw.setdefault(section, {})[key] = value.split(",") if key in _LISTS else value
+        section, key = place
+        text = _read_secret(name, value) if name in files else value
+        setting = [part.strip() for part in text.split(",") if part.strip()] if key in _LISTS else text
+        if place in given and raw[section][key] != setting:
+            raise ConfigError(f"{given[place]} and {name} give two values for one setting; unset one of them.")
+        given[place] = name
+        raw.setdefault(section, {})[key] = setting
+    return given
+
+
+def _read_secret(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{name}={path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name}={path}: is not text (UTF-8); it must hold the secret and nothing else.") from error
+
+
+def _placed(message: str, variables: Mapping[tuple[str, str], str]) -> str:
+    """Say where a setting stands, as the sysadmin wrote it."""
+    found = _PLACE.search(message)
+    if found is None:
+        return f"configuration: {message}"
+    place = found["section"], found["key"]
+    return f"{variables.get(place) or f'[{place[0]}] {place[1]}'}: {_PLACE.sub('', message)}"
 
 
 def _check(config: Config) -> None:
@@ -234,8 +259,6 @@ def _check(config: Config) -> None:
     bad = [name for name in config.sip.softphones if not (name.isascii() and name.isdecimal() and len(name) < 10)]  # noqa: PLR2004 - an extension, not a telephone number
     if bad:
         raise ConfigError(f"[sip] softphones: {', '.join(bad)}: an extension is up to nine digits.")
-    if config.calls.max_calls < 1:
-        raise ConfigError("[calls] max_calls must be 1 or more.")
 
 
 def _did_you_mean(word: str, known: Any) -> str:

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import structlog
 
 _NUMBER_KEYS = frozenset({"caller", "called", "number", "caller_number", "called_number"})
-_SECRET_KEYS = frozenset({"password", "secret", "digits", "token", "authorization"})
+_SECRET_KEYS = ("password", "secret", "digits", "token", "authorization")
+"""Endings of the names of fields that may hold a secret."""
 _SHOWN_DIGITS = 4
 
 
@@ -52,8 +53,9 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     for key in _NUMBER_KEYS & event.keys():
         text = str(event[key] or "")
         event[key] = f"…{text[-_SHOWN_DIGITS:]}" if len(text) > _SHOWN_DIGITS + 1 else text
-    for key in _SECRET_KEYS & event.keys():
-        event[key] = "[redacted]"
+    for key in event:
+        if key.lower().endswith(_SECRET_KEYS):
+            event[key] = "[redacted]"
     return event
 
 

@@ -194,5 +194,6 @@ def environment_of(config: Config) -> dict[str, str]:
         for key in values.__struct_fields__:
             value = getattr(values, key)
             if value not in ([], ""):
-                found[f"RAPPEL_{section}_{key}".upper()] = str(value)
+                text = ",".join(value) if isinstance(value, list) else str(value)
+                found[f"RAPPEL_{section}_{key}".upper()] = text
     return found
