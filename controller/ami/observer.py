@@ -80,7 +80,7 @@ class AmiTimes:
     ping_interval_s: float = 5.0
     ping_timeout_s: float = 3.0
     backoff_first_s: float = 0.25
-    backoff_max_s: float = 15.0
+    backoff_max_s: float = 3.0
 
 
 class AmiObserver:

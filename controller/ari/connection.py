@@ -30,10 +30,12 @@ from controller.ari.events import AnyEvent, GenericEvent, decode
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.websocket import RestOverWebSocket
-from controller.errors import AsteriskUnreachable, TelephonyError
+from controller.errors import AsteriskRefused, AsteriskUnreachable, TelephonyError
 
 log = structlog.get_logger(__name__)
 
+_BOOTING = 503
+_BOOT_S, _BOOT_POLL_S = 30.0, 0.1
 MAX_BACKLOG = 200_000
 """Events that may wait for the resynchronisation; more means that nobody can catch up."""
 
@@ -218,7 +220,7 @@ class AriConnection:
             return
         self.rest.attach(lambda frame: socket.send_frame(frame, WSMsgType.TEXT))
         try:
-            snapshot = await self._look()
+            snapshot = await self._look_when_booted()
         except TelephonyError as error:
             log.warning("ari_resynchronisation_failed", error=str(error))
             self._abandon()
@@ -245,6 +247,17 @@ class AriConnection:
         self._listener.caught_up(snapshot)
         self._enter(LinkState.READY)
         self._ready.set()
+
+    async def _look_when_booted(self) -> Snapshot:
+        """An Asterisk that is still booting dials us already, and answers every request with 503."""
+        until = time.monotonic() + _BOOT_S
+        while True:
+            try:
+                return await self._look()
+            except AsteriskRefused as error:
+                if error.status != _BOOTING or time.monotonic() >= until:
+                    raise
+            await asyncio.sleep(_BOOT_POLL_S)
 
     async def _look(self) -> Snapshot:
         channels, bridges, application = await asyncio.gather(

@@ -147,7 +147,7 @@ class AriDriver:
         for channel_id in snapshot.ours:
             channel = snapshot.channels.get(channel_id)
             if channel is not None and not _OURS.fullmatch(channel_id) and not self.router.owns(channel_id):
-                self._serve(channel, channel.dialplan.app_data.split(",")[1:])
+                self._serve(channel, [channel.dialplan.app_data.rpartition(",")[2]])
 
     def _settled(self, snapshot: Snapshot) -> None:
         self._calls.settle(snapshot.channels.keys())
@@ -183,7 +183,7 @@ class AriDriver:
 def _called(channel: models.Channel, args: Sequence[str]) -> str:
     """Return the number that was dialled: the application's first argument, else where the dialplan stands.
 
-    `StasisBroadcast` hands its arguments over as one, with colons.
+    A channel that was found in Stasis only knows what the dialplan gave `StasisBroadcast`: `number:origin`.
     """
     first = args[0].partition(":")[0] if args else ""
     return first or channel.dialplan.exten

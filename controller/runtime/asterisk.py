@@ -308,9 +308,10 @@ class AsteriskServer:
         if self.pid is None:
             await self._reap(0)
             return
+        deadline = time.monotonic() + grace_s
         with contextlib.suppress(SetupError):
-            await self.cli("core stop gracefully")
-        if await self._ended(grace_s):
+            await self.cli("core stop gracefully", grace_s)  # comes back only when the last call has ended
+        if await self._ended(max(1.0, deadline - time.monotonic())):
             return
         with contextlib.suppress(SetupError):
             await self.cli("core stop now")

@@ -32,7 +32,7 @@ async def test_a_call_from_the_trunk_reaches_the_application(
         sipp.run("caller", asterisk.settings.sip_port, number="+33800000001", folder=tmp_path)
     )
     start = await controller.claim()
-    assert start["args"] == ["+33800000001:trunk"]
+    assert start["args"] == ["+33800000001", "trunk"]
     assert start["channel"]["caller"]["number"] == "0612345678"
     assert start["channel"]["language"] == "fr"
     channel = start["channel"]["id"]
