@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from controller.ari.connection import LinkState
 from controller.errors import StoreError
@@ -25,6 +25,7 @@ class StatusBoard:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._questions: set[asyncio.Task[list[PastCall]]] = set()
 
     def checks(self) -> Sequence[Check]:
         """Return whether each thing the controller needs is there. No waiting."""
@@ -54,8 +55,7 @@ class StatusBoard:
         past: list[PastCall] = []
         problem = ""
         try:
-            async with asyncio.timeout(_PAGE_TIMEOUT_S):
-                past = await self._past()
+            past = await self._in_time(self._past())
         except (StoreError, TimeoutError) as error:
             problem = f"Postgres does not answer ({str(error) or 'no answer within 2 s'}). Records wait on disk."
         release = parts.releases.current.release
@@ -78,6 +78,25 @@ class StatusBoard:
             past_problem=problem,
             reload_problem=parts.releases.last_error,
         )
+
+    async def _in_time(self, question: Coroutine[Any, Any, list[PastCall]]) -> list[PastCall]:
+        """Return the answer, or raise `TimeoutError`, in time.
+
+        A question that is cancelled first tells the server, which may be frozen; no page waits for that.
+        """
+        task = asyncio.create_task(question)
+        self._questions.add(task)
+        task.add_done_callback(self._answered)
+        done, _ = await asyncio.wait({task}, timeout=_PAGE_TIMEOUT_S)
+        if not done:
+            task.cancel()
+            raise TimeoutError
+        return task.result()
+
+    def _answered(self, task: asyncio.Task[list[PastCall]]) -> None:
+        self._questions.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at: whoever asked may have gone
 
     async def _past(self) -> list[PastCall]:
         pool = await self._parts.store.pool()

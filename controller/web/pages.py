@@ -9,10 +9,13 @@ from typing import Protocol
 
 import jinja2
 import msgspec
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from controller.web.metrics import Metrics
+
+log = structlog.get_logger(__name__)
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -101,7 +104,9 @@ def make_pages(source: StatusSource, metrics: Metrics) -> web.Application:
         return web.json_response(body, status=200 if ok else 503)
 
     async def scrape(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"})
+        return web.Response(
+            body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
 
     app = web.Application(middlewares=[_secure], client_max_size=64 * 1024)
     app.router.add_get("/", status)
@@ -114,7 +119,14 @@ def make_pages(source: StatusSource, metrics: Metrics) -> web.Application:
 
 @web.middleware
 async def _secure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    response = await handler(request)
+    try:
+        response = await handler(request)
+    except web.HTTPException as refusal:
+        refusal.headers.update(_HEADERS)
+        raise
+    except Exception:
+        log.exception("web.page_failed", path=request.path)
+        response = web.Response(text="This page could not be made; the controller's log says why.\n", status=500)
     response.headers.update(_HEADERS)
     return response
 

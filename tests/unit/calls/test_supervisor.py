@@ -13,22 +13,7 @@ from structlog.testing import capture_logs
 from controller.cdr.entries import CallEnded, CallStarted, Disposition, LegEnded, Party, StateDropped, StateSaved
 from controller.flow.commands import Collect, Command, Event, Hangup, Play
 from controller.ids import CallId
-from tests.unit.calls.world import AT, World, patient, pressing
-
-
-class Gate:
-    """A caller who stays in the menu until the gate is opened. `reached` is set once he is there."""
-
-    def __init__(self) -> None:
-        self.reached, self.opened = asyncio.Event(), asyncio.Event()
-
-    def __call__(self, command: Command) -> object:
-        return self._wait(command) if isinstance(command, Collect) else patient(command)
-
-    async def _wait(self, command: Command) -> Event:
-        self.reached.set()
-        await self.opened.wait()
-        return patient(command)  # type: ignore[return-value]
+from tests.unit.calls.world import AT, Gate, World, patient, pressing
 
 
 async def saved_state(world: World, channel: str = "1700.1") -> StateSaved:

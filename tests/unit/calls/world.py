@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -155,6 +156,21 @@ def pressing(*keys: str) -> Answering:
         return patient(command)
 
     return answer
+
+
+class Gate:
+    """A caller who stays in the menu until the gate is opened. `reached` is set once he is there."""
+
+    def __init__(self) -> None:
+        self.reached, self.opened = asyncio.Event(), asyncio.Event()
+
+    def __call__(self, command: Command) -> object:
+        return self._wait(command) if isinstance(command, Collect) else patient(command)
+
+    async def _wait(self, command: Command) -> Event:
+        self.reached.set()
+        await self.opened.wait()
+        return patient(command)  # type: ignore[return-value]
 
 
 @dataclass
