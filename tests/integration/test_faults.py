@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
+import asyncpg
+
+from controller.app import assembled
 from controller.cdr.entries import Disposition
 from controller.postgres import migrations
 from controller.runtime import postgres as postgres_runtime
@@ -17,8 +21,9 @@ from controller.softphone.call import CallState
 from controller.softphone.media import tone
 from controller.softphone.phone import Phone, answer_after
 from controller.softphone.sound import has_tone, level_dbfs
+from tests.rig import freeports
 from tests.rig.asterisk import Rig
-from tests.rig.centre import Centre, Process, readiness, ready, running, until
+from tests.rig.centre import Centre, Process, config_for, readiness, ready, running, until
 
 CALLER = "33612345678"
 
@@ -113,6 +118,30 @@ async def test_a_killed_controller_leaves_a_conversation_untouched(process: tupl
     assert await centre.channels() == []
 
 
+async def test_a_caller_whose_state_is_lost_begins_again(process: tuple[Centre, Process], phone: Phone):
+    """Disk and database forgot the call: its channel is still there, and so is the caller."""
+    centre, controller = process
+    call = await phone.call(centre.uri("1000"))
+    await asyncio.sleep(1.2)
+    await centre.record(CALLER, ended=False)
+    controller.kill(signal.SIGKILL)
+    await controller.ended()
+    shutil.rmtree(Path(centre.config.node.state_dir) / "journal")
+    connection = await asyncpg.connect(centre.config.postgres.url)
+    await connection.execute("truncate live_calls")
+    await connection.close()
+    await controller.start()
+    await ready(centre)
+    await asyncio.sleep(1.5)
+    await call.press("2")
+    assert await call.wait_ended(15)
+    heard = centre.heard(call)
+    assert heard.count("fr/bienvenue") == 2
+    assert heard[-2:] == ["fr/bravo", "fr/au_revoir"]
+    record = await centre.record(CALLER)
+    assert (record.call.called_number, record.call.disposition) == ("1000", Disposition.COMPLETED)
+
+
 async def test_calls_of_the_gap_are_served_or_closed(process: tuple[Centre, Process], phone: Phone):
     """One caller hangs up while no controller is there, one calls meanwhile."""
     centre, controller = process
@@ -143,6 +172,24 @@ async def test_without_a_controller_the_caller_hears_why(process: tuple[Centre, 
     assert await call.wait_ended(20)
     assert call.heard.duration_s > 2  # Asterisk's own recordings
     assert level_dbfs(call.heard.samples) > -45
+
+
+async def test_a_controller_may_dial_an_asterisk_that_cannot_dial_it(
+    asterisk_rig: Rig, database: str, folder: Path, audio_cache: Path, phone: Phone
+):
+    asterisk = await asterisk_rig.boot(controller_port=9)  # nobody listens where Asterisk dials
+    config = config_for(asterisk, database, folder, audio_cache)
+    config.asterisk.link = "controller"
+    config.web.socket_port = freeports.block()
+    async with assembled(config) as parts:
+        await parts.driver.connection.ready(10)
+        centre = Centre(config, asterisk, parts)
+        call = await phone.call(centre.uri("2000"))
+        await asyncio.sleep(0.3)
+        await call.press("1")
+        assert await call.wait_ended(10)
+        assert centre.heard(call) == ["fr/menu", "fr/bravo"]
+        await centre.store.close()
 
 
 # --- Asterisk ---------------------------------------------------------------------------------------------

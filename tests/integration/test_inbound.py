@@ -220,3 +220,38 @@ async def test_more_calls_than_the_limit_hear_why(asterisk, database, folder, au
             assert record.call.caller_cause == 42
         assert first.state is CallState.ANSWERED
         await first.hangup()
+
+
+async def test_a_hang_up_between_any_two_requests_leaves_nothing_behind(centre: Centre):
+    """Sixty calls, each cut at another moment of the same walk, close together where much happens at once."""
+    moments = (
+        [0.005 * n for n in range(20)] + [1.0 + 0.01 * n for n in range(20)] + [1.5 + 0.02 * n for n in range(20)]
+    )
+
+    async def one(phone: Phone, number: int, moment: float) -> None:
+        call = await phone.dial(centre.uri("1000"), caller=f"33601{number:06}")
+        cut = asyncio.create_task(_cut(call, moment))
+        if await call.wait_answered(10):
+            await call.wait_for(0.95)
+            await call.press("10")
+        await cut
+        assert await call.wait_ended(10)
+
+    async def _cut(call, moment: float) -> None:
+        await asyncio.sleep(moment)
+        await call.hangup()
+
+    async with Phone() as phone:
+        await asyncio.gather(*(one(phone, number, moment) for number, moment in enumerate(moments)))
+    assert centre.parts is not None
+    parts = centre.parts
+    async with asyncio.timeout(10):
+        while parts.supervisor.running or await centre.channels():
+            await asyncio.sleep(0.05)
+    assert len(parts.driver.router) == 0
+    counters = parts.supervisor.counters
+    assert counters.crashed == 0
+    assert counters.ended.get("failed", 0) == 0
+    assert sum(counters.ended.values()) == counters.started
+    bridges = (await centre.asterisk.cli("bridge show all")).strip().splitlines()
+    assert len(bridges) <= 1, bridges  # the heading
