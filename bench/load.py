@@ -18,7 +18,7 @@ from tests.rig import freeports
 from tests.rig.sipp import Sipp
 
 BEFORE_MS = 100
-_MEDIA_PORTS = 64
+_MEDIA_PORTS = 16
 _CALL_LIMIT_S = 6.0
 _KEPT_RATE = 0.95
 _LOWEST_RATE = 10

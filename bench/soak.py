@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from controller.errors import SetupError
 
 _BATCH_S = 10.0
 _FLAT_MIB = 4.0
+_LOOKS, _LOOK_S = 50, 0.1
 _METRICS = ("rappel_calls_running", "rappel_journal_pending", "rappel_tasks", "rappel_ari_ids")
 
 
@@ -105,8 +107,7 @@ async def _look(stand: Stand, contender: Contender, calls: int) -> Sample:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
         async with session.get(f"{stand.config.asterisk.ari_url}/ari/bridges", auth=login) as reply:
             bridges = len(await reply.json())
-        async with session.get(f"http://127.0.0.1:{contender.web_port}/metrics") as reply:
-            metrics = _metrics(await reply.text())
+        metrics = await _at_rest(session, f"http://127.0.0.1:{contender.web_port}/metrics")
     return Sample(
         calls=calls,
         controller_mib=processes.resident_mib(pid),
@@ -119,6 +120,17 @@ async def _look(stand: Stand, contender: Contender, calls: int) -> Sample:
         bridges=bridges,
         metrics=metrics,
     )
+
+
+async def _at_rest(session: aiohttp.ClientSession, url: str) -> dict[str, float]:
+    """Return the metrics once the journal has nothing left to bring to Postgres, or after a while as they are."""
+    for _ in range(_LOOKS):
+        async with session.get(url) as reply:
+            metrics = _metrics(await reply.text())
+        if not metrics.get("rappel_journal_pending"):
+            break
+        await asyncio.sleep(_LOOK_S)
+    return metrics
 
 
 def _metrics(text: str) -> dict[str, float]:
