@@ -65,9 +65,12 @@ class PrivateApt:
                 self._stamp.write_text(address, encoding="utf-8")
                 return True
             problem = _first_error(done.stderr)
+        advice = "Check the network (and the proxy in /etc/apt/apt.conf.d)"
+        if "expired" in problem or "not valid yet" in problem:
+            advice = "Check this machine's clock; if it is right, the mirror is out of date: try later"
         raise SetupError(
-            f"The package index of Debian {SUITE} could not be fetched: {problem}. Check the network (and the"
-            f" proxy in /etc/apt/apt.conf.d), or set {mirrors.MIRROR_SETTING} to a mirror that answers."
+            f"The package index of Debian {SUITE} could not be fetched: {problem.rstrip('.')}. {advice}, or set"
+            f" {mirrors.MIRROR_SETTING} to another mirror."
         )
 
     def known(self, wanted: Sequence[str]) -> dict[str, Pin]:

@@ -299,7 +299,10 @@ returns table (call_id uuid, uniqueid text, finding text, ours text, asterisks t
 language sql stable
 begin atomic
     with ours as (
-        select c.call_id, c.channel_id, c.started_at, c.answered_at, c.ended_at
+        select c.call_id, c.channel_id, c.started_at, c.answered_at, c.ended_at,
+               -- Asterisk closes its record of a call that FastAGI dialled from at the end of that dial.
+               c.driver = 'agi' and exists (
+                   select from legs l where l.call_id = c.call_id and l.role <> 'caller') as may_be_longer
         from calls c
         where c.started_at >= from_time and c.started_at < to_time
           and c.ended_at is not null and c.channel_id is not null
@@ -307,7 +310,8 @@ begin atomic
     theirs as (
         -- One channel may have several records (one per person dialled): they begin and end with it as a whole.
         select a.uniqueid,
-               bool_or(a.disposition = 'ANSWERED') as answered,
+               -- A call that we answered is BUSY to Asterisk when the person it then dialled was.
+               bool_or(a.disposition = 'ANSWERED' or coalesce(a.fields->>'AnswerTime', '') <> '') as answered,
                sum(a.duration_s) as duration_s
         from asterisk_cdr a
         where a.received_at >= from_time
@@ -326,7 +330,8 @@ begin atomic
     select o.call_id, o.channel_id, 'duration',
            round(extract(epoch from o.ended_at - o.started_at))::text, t.duration_s::text
     from ours o join theirs t on t.uniqueid = o.channel_id
-    where abs(extract(epoch from o.ended_at - o.started_at) - t.duration_s) > tolerance_s
+    where case when o.may_be_longer then t.duration_s - extract(epoch from o.ended_at - o.started_at)
+               else abs(extract(epoch from o.ended_at - o.started_at) - t.duration_s) end > tolerance_s
     union all
     select null::uuid, a.uniqueid, 'no record of ours', null::text,
            a.channel || ' ' || a.disposition || ' ' || a.received_at::text
