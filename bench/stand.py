@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -34,6 +35,7 @@ MENU_S, DONE_S = 2.0, 0.4
 _RTP_PORTS = 2400
 _SETTLE_LIMIT_S = 20.0
 _POLL_S = 0.2
+_ACTIVE = re.compile(r"^(\d+) active channel", re.MULTILINE)
 
 
 class BenchAsterisk(AsteriskServer):
@@ -78,8 +80,10 @@ class Stand:
 
     async def channels(self) -> int:
         """Return how many channels Asterisk has."""
-        text = await self.asterisk.cli("core show channels count")
-        return int(text.split()[0])
+        found = _ACTIVE.search(text := await self.asterisk.cli("core show channels count"))
+        if found is None:
+            raise SetupError(f"Asterisk does not say how many channels it has: {text.strip()[-200:]}")
+        return int(found[1])
 
     async def settle(self) -> None:
         """Wait until no channel is left; hang up what stays."""
