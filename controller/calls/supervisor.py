@@ -64,6 +64,10 @@ class Supervisor:
         """Remember the states that an earlier controller left, before the first channel is seen."""
         self._saved.update({state.call_id: state for state in states})
 
+    def expects(self, call_id: CallId) -> bool:
+        """Tell whether an earlier controller left the state of this call."""
+        return call_id in self._saved
+
     def incoming(self, incoming: IncomingCall) -> asyncio.Task[None] | None:
         """Serve `incoming` in a task of its own and return it; None when this controller is stopping.
 
