@@ -49,16 +49,6 @@ class Recorder(Protocol):
         """Append `entries`, in order. Does not block on the network."""
 
 
-class StateStore(Protocol):
-    """Finds running calls again after a restart."""
-
-    async def live_states(self) -> Sequence[StateSaved]:
-        """Return the last state of every call that has not ended, from this node's journal and the database."""
-
-    async def forget(self, call_id: CallId) -> None:
-        """Drop the state of a call that is no longer running."""
-
-
 class Rejection(msgspec.Struct, frozen=True):
     """One entry that a record store refused for good: its `index` in the batch and why."""
 

@@ -100,11 +100,6 @@ class Line:
         self._spawn(self._send_quietly(operation))
         await asyncio.sleep(0)  # the frame leaves in the first step of that task
 
-    async def drained(self) -> None:
-        """Wait for the answers to everything that was sent; each has its own timeout."""
-        while self._background:
-            await asyncio.wait(self._background)
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)

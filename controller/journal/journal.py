@@ -15,14 +15,13 @@ import asyncio
 import random
 import time
 from collections.abc import Collection, Coroutine, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-from controller.cdr.entries import Entry, StateDropped, StateSaved
+from controller.cdr.entries import Entry, StateSaved
 from controller.errors import StoreError
 from controller.ids import CallId
 from controller.journal.files import Batch, JournalFiles, sync_to_disk
@@ -42,7 +41,7 @@ _T = TypeVar("_T")
 
 
 class Journal:
-    """Recorder and state store of one controller (`controller.ports.Recorder`, `controller.ports.StateStore`).
+    """Recorder of one controller (`controller.ports.Recorder`), and keeper of the states of its running calls.
 
     Entries go to `store` in micro-batches: `linger_s` after the first, or `batch_entries` at once. A longer wait
     costs nothing in durability and saves much of the controller's work at high rates.
@@ -195,7 +194,7 @@ class Journal:
                 do="free disk space for the journal, or bring Postgres back",
             )
 
-    # --- StateStore ---------------------------------------------------------------------------------------
+    # --- running calls ------------------------------------------------------------------------------------
 
     async def live_states(self, timeout_s: float = 1.0) -> Sequence[StateSaved]:
         """Return the last state of every call that has not ended: of this journal, and of all nodes in Postgres.
@@ -242,10 +241,6 @@ class Journal:
         self._left_behind.discard(task)
         if not task.cancelled():
             task.exception()  # looked at: what a question nobody waits for any more failed with does not matter
-
-    async def forget(self, call_id: CallId) -> None:
-        """Drop the state of a call that is no longer running, here at once and in Postgres soon."""
-        self.record(StateDropped(call_id, datetime.now(UTC)))
 
     def _own_states(self) -> dict[CallId, StateSaved]:
         states = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controller.cdr.entries import CallEnded, Disposition, Party, StateSaved, StepTaken
+from controller.cdr.entries import CallEnded, Disposition, Party, StateDropped, StateSaved, StepTaken
 from controller.errors import StoreError
 from controller.journal import Journal
 from tests.unit.cdr.histories import START, history
@@ -466,13 +466,13 @@ async def test_a_store_that_hangs_leaves_the_answer_to_the_journal(tmp_path, sto
     await journal.stop(0)
 
 
-async def test_forget_drops_a_state_here_and_in_the_store(tmp_path, store):
+async def test_a_dropped_state_is_gone_here_and_in_the_store(tmp_path, store):
     journal = Journal(tmp_path, store)
     await journal.start()
     ours = history(1)[4]
     assert isinstance(ours, StateSaved)
     journal.record(ours)
-    await journal.forget(ours.call_id)
+    journal.record(StateDropped(ours.call_id, ours.at))
     assert await journal.live_states() == []
     await journal.stop()
     journal = Journal(tmp_path, store)
