@@ -8,8 +8,7 @@ import csv
 import math
 import os
 import shutil
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ _KEPT_RATE = 0.95
 _LOWEST_RATE = 10
 _HIGHEST_RATE = 1600
 _FINE = 1.1
+_FIRST_LOOK_S = 0.9
 _STREAM_PORTS_A_CALL = 2
 
 
@@ -73,24 +73,24 @@ class Load:
             *("-min_rtp_port", str(media), "-max_rtp_port", str(media + size - 1)),
             *("-m", str(calls), "-r", str(rate), "-l", str(calls)),
             *("-timeout", f"{limit_s:.0f}s", "-timeout_error", "-nostdin"),
-            *("-trace_stat", "-stf", str(folder / "statistics.csv"), "-fd", "3600"),
+            *("-trace_stat", "-stf", str(folder / "statistics.csv"), "-fd", "1"),
             *("-set", "caller", "0612345678", "-set", "before", str(BEFORE_MS)),
             *(("-set", "keys", "1") if self._raw else ()),
         ]
         try:
-            code, elapsed_s = await _run(words, folder, limit_s, self._sipp)
-            return self._judge(folder, rate, calls, code, elapsed_s)
+            code = await _run(words, folder, limit_s, self._sipp)
+            return self._judge(folder, rate, calls, code)
         finally:
             freeports.release(media, size)
             freeports.release(local)
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _judge(self, folder: Path, asked: int, calls: int, code: int, elapsed_s: float) -> Crowd:
-        row = _last_row(folder / "statistics.csv")
+    def _judge(self, folder: Path, asked: int, calls: int, code: int) -> Crowd:
+        rows = _rows(folder / "statistics.csv")
+        row = rows[-1] if rows else {}
         created, succeeded = int(row.get("TotalCallCreated") or 0), int(row.get("SuccessfulCall(C)") or 0)
         length_ms = _milliseconds(row.get("CallLength(C)") or "")
-        # The last call was created a call's length before the end.
-        rate = created / max(0.001, elapsed_s - length_ms / 1000)
+        rate = _reached(rows)
         if succeeded < calls or code != 0:
             why = f"{calls - succeeded} of {calls} calls failed"
         elif rate < _KEPT_RATE * asked:
@@ -134,8 +134,7 @@ def _next_rate(good: int, bad: int) -> int:
     return round(math.sqrt(good * bad))
 
 
-async def _run(words: list[str], folder: Path, limit_s: float, sipp: Sipp) -> tuple[int, float]:
-    began = time.monotonic()
+async def _run(words: list[str], folder: Path, limit_s: float, sipp: Sipp) -> int:
     process = await asyncio.create_subprocess_exec(
         *words,
         stdin=asyncio.subprocess.DEVNULL,
@@ -153,16 +152,24 @@ async def _run(words: list[str], folder: Path, limit_s: float, sipp: Sipp) -> tu
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    return process.returncode if process.returncode is not None else -1, time.monotonic() - began
+    return process.returncode if process.returncode is not None else -1
 
 
-def _last_row(path: Path) -> dict[str, str]:
-    row: dict[str, str] = {}
-    if path.exists():
-        with path.open(encoding="utf-8", newline="") as lines:
-            for line in csv.DictReader(lines, delimiter=";"):
-                row = line
-    return row
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines, delimiter=";"))
+
+
+def _reached(rows: Sequence[Mapping[str, str]]) -> float:
+    """Return how many calls a second SIPp began: the best of its seconds' totals, before it waited for the last."""
+    rates = [0.0]
+    for row in rows:
+        elapsed_s = _milliseconds(row.get("ElapsedTime(C)") or "") / 1000
+        if elapsed_s >= _FIRST_LOOK_S:
+            rates.append(int(row.get("TotalCallCreated") or 0) / elapsed_s)
+    return max(rates)
 
 
 def _milliseconds(text: str) -> float:

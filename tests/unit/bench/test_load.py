@@ -14,29 +14,30 @@ def a_load(tmp_path: Path) -> Load:
     return Load(Sipp(("sipp",)), 5060, tmp_path, shortest_ms=500)
 
 
-def statistics(folder: Path, created: int, succeeded: int, length: str) -> None:
-    head = "TotalCallCreated;SuccessfulCall(C);CallLength(C)"
-    rows = [head, "1;0;00:00:00:000000", f"{created};{succeeded};{length}"]
-    (folder / "statistics.csv").write_text("\n".join(rows) + "\n")
+def statistics(folder: Path, seconds: list[int], succeeded: int, length: str) -> None:
+    """Write SIPp's file: how many calls it had begun after each second."""
+    lines = ["ElapsedTime(C);TotalCallCreated;SuccessfulCall(C);CallLength(C)", "00:00:00:000000;0;0;00:00:00:000000"]
+    lines += [f"00:00:{n:02}:001000;{begun};{succeeded};{length}" for n, begun in enumerate(seconds, 1)]
+    (folder / "statistics.csv").write_text("\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize(
-    ("succeeded", "length", "code", "elapsed_s", "why"),
+    ("seconds", "succeeded", "length", "code", "why"),
     [
-        (100, "00:00:00:600000", 0, 2.6, ""),
-        (99, "00:00:00:600000", 1, 2.6, "1 of 100 calls failed"),
-        (100, "00:00:00:600000", 0, 4.6, "25 of 50 calls a second were reached"),
-        (100, "00:00:00:100000", 0, 2.1, "calls lasted 100 ms: the prompts were not played"),
+        ([49, 99, 100], 100, "00:00:00:600000", 0, ""),
+        ([49, 99, 100], 99, "00:00:00:600000", 1, "1 of 100 calls failed"),
+        ([30, 61, 90, 100], 100, "00:00:00:600000", 0, "30 of 50 calls a second were reached"),
+        ([50, 100], 100, "00:00:00:100000", 0, "calls lasted 100 ms: the prompts were not played"),
     ],
 )
-def test_a_run_is_judged(tmp_path: Path, succeeded: int, length: str, code: int, elapsed_s: float, why: str):
-    statistics(tmp_path, 100, succeeded, length)
-    crowd = a_load(tmp_path)._judge(tmp_path, 50, 100, code, elapsed_s)
+def test_a_run_is_judged(tmp_path: Path, seconds: list[int], succeeded: int, length: str, code: int, why: str):
+    statistics(tmp_path, seconds, succeeded, length)
+    crowd = a_load(tmp_path)._judge(tmp_path, 50, 100, code)
     assert (crowd.why, crowd.ok) == (why, not why)
 
 
 def test_a_run_without_statistics_failed(tmp_path: Path):
-    assert a_load(tmp_path)._judge(tmp_path, 50, 100, 255, 0.1).why == "100 of 100 calls failed"
+    assert a_load(tmp_path)._judge(tmp_path, 50, 100, 255).why == "100 of 100 calls failed"
 
 
 @pytest.mark.parametrize(("limit", "start"), [(97, 50), (30, 50), (400, 20), (55, 110)])
