@@ -32,6 +32,7 @@ DEMONSTRATION = (
 """What `make call` does without arguments: into the example centre as its customer Claire Vautrin, who asks for her
 balance. The same keys lead there by day and when the shop is closed."""
 _RECORD_WAIT_S = 10.0
+_RING_TIMEOUT_S = 30.0
 _CALLER = "+33199001234"
 
 
@@ -67,19 +68,20 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
             phone=phone,
             ear=Ear(load_prompts(paths)),
             texts=_texts(live.release),
+            ring_timeout_s=min(max_s, _RING_TIMEOUT_S),
             max_s=max_s,
         )
     for line in report.lines():
         click.echo(line)
     _summary(report)
+    if report.answered_s is None:
+        sys.exit(1)
     click.echo("")
     store = PostgresStore(config.postgres.url)
     try:
         show_record(await _record_of(store, caller, report))
     finally:
         await store.close()
-    if report.answered_s is None:
-        sys.exit(1)
 
 
 def _address_towards(host: str, port: int) -> str:
