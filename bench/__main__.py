@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -51,6 +52,10 @@ def _tell(text: str) -> None:
 
 
 async def _main(arguments: argparse.Namespace) -> int:
+    task = asyncio.current_task()
+    if task is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # everything that was started is ended on the way out
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     load = processes.load_average()
     if load > _NO_LOAD:
         _tell(f"This machine is busy (load {load:.1f}): the figures will be worse than they could be.")
@@ -78,5 +83,5 @@ try:
 except RappelError as error:
     _tell(f"bench: {error}")
     sys.exit(1)
-except KeyboardInterrupt:
+except asyncio.CancelledError:
     sys.exit(130)

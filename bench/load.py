@@ -165,11 +165,16 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _reached(rows: Sequence[Mapping[str, str]]) -> float:
     """Return how many calls a second SIPp began: the best of its seconds' totals, before it waited for the last."""
     rates = [0.0]
-    for row in rows:
-        elapsed_s = _milliseconds(row.get("ElapsedTime(C)") or "") / 1000
+    for row in rows[1:]:
+        elapsed_s = _seconds(row) - _seconds(rows[0])
         if elapsed_s >= _FIRST_LOOK_S:
-            rates.append(int(row.get("TotalCallCreated") or 0) / elapsed_s)
+            rates.append(int(row["TotalCallCreated"]) / elapsed_s)
     return max(rates)
+
+
+def _seconds(row: Mapping[str, str]) -> float:
+    """Read when a row was written: `2026-11-23<tab>13:14:13.325977<tab>1795439653.325977`."""
+    return float(row["CurrentTime"].rpartition("\t")[2])
 
 
 def _milliseconds(text: str) -> float:

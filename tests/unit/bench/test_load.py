@@ -16,8 +16,10 @@ def a_load(tmp_path: Path) -> Load:
 
 def statistics(folder: Path, seconds: list[int], succeeded: int, length: str) -> None:
     """Write SIPp's file: how many calls it had begun after each second."""
-    lines = ["ElapsedTime(C);TotalCallCreated;SuccessfulCall(C);CallLength(C)", "00:00:00:000000;0;0;00:00:00:000000"]
-    lines += [f"00:00:{n:02}:001000;{begun};{succeeded};{length}" for n, begun in enumerate(seconds, 1)]
+    lines = ["CurrentTime;TotalCallCreated;SuccessfulCall(C);CallLength(C)"]
+    lines += ["2026-11-23\t13:14:13.300000\t1795439653.300000;0;0;00:00:00:000000"]
+    for second, begun in enumerate(seconds, 1):
+        lines.append(f"2026-11-23\t13:14:13.301000\t{1795439653 + second}.301000;{begun};{succeeded};{length}")
     (folder / "statistics.csv").write_text("\n".join(lines) + "\n")
 
 
