@@ -49,6 +49,7 @@ from controller.flow.release import APOLOGY, Release
 from controller.flow.runstate import CallFacts, Frame, Phase, State, clean, decode, durable, encode, is_stripped
 from controller.flow.steps.base import Enter, Go, Leave, Outcome, Returned
 from controller.flow.trace import Disposition, EndedBy, Ending, Fault, StepRecord
+from controller.flow.trail import Trail
 from controller.flow.turn import RunTurn, SecretLostError, StepFaultError
 
 __all__ = ["CallFacts", "Disposition", "EndedBy", "Ending", "FlowRun"]
@@ -71,12 +72,11 @@ class _LimitError(Exception):
 class FlowRun(RunTurn):
     """One call on its way through a flow; see the module. Also the `Turn` that its steps see."""
 
-    __slots__ = ("_faults", "_steps")
+    __slots__ = ("_trail",)
 
     def __init__(self, release: Release, state: State) -> None:
         super().__init__(release, state)
-        self._steps: list[StepRecord] = []
-        self._faults: list[Fault] = []
+        self._trail = Trail(release, state)
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -186,13 +186,11 @@ class FlowRun(RunTurn):
 
     def take_steps(self) -> list[StepRecord]:
         """Return the steps left since the last call of this, in order."""
-        taken, self._steps = self._steps, []
-        return taken
+        return self._trail.take_steps()
 
     def take_faults(self) -> list[Fault]:
         """Return what went wrong since the last call of this, for the log."""
-        taken, self._faults = self._faults, []
-        return taken
+        return self._trail.take_faults()
 
     # --- from step to step ------------------------------------------------------------------------------------
 
@@ -202,12 +200,12 @@ class FlowRun(RunTurn):
             outcome = produce()
             while True:  # bounded: each turn but the last enters a step, and these are limited
                 if isinstance(outcome, Go):
-                    self._leave_step(outcome.exit)
+                    self._trail.leave(outcome.exit, self.at)
                     outcome = self._enter_step(outcome.target)
                 elif isinstance(outcome, Enter):
                     outcome = self._open(outcome.flow, outcome.values, outcome.secret)
                 elif isinstance(outcome, Leave):
-                    self._leave_step(outcome.exit)
+                    self._trail.leave(outcome.exit, self.at)
                     if len(self._state.frames) == 1 or self._frame.in_hangup:
                         return self._emit(Hangup(NORMAL_CLEARING))
                     self._state.frames.pop()
@@ -242,7 +240,7 @@ class FlowRun(RunTurn):
         if not frame.secret_step or self._state.phase is Phase.GONE:
             raise StepFaultError("a secret did not survive a restart")
         for each in reversed(frames[place:]):
-            self._leave_step("asked_again", each)
+            self._trail.leave("asked_again", self.at, each)
         del frames[place + 1 :]
         frame.lost = set()
         step, frame.secret_step = frame.secret_step, ""
@@ -280,25 +278,6 @@ class FlowRun(RunTurn):
         if (self.at - state.began_at).total_seconds() - state.talked_s > limit:
             raise _LimitError(f"longer than {limit:g} s (limits: duration)")
 
-    def _leave_step(self, exit_name: str, frame: Frame | None = None) -> None:
-        """Write the record of a step; of the innermost frame unless told otherwise."""
-        left = frame or self._frame
-        if not left.step:
-            return
-        state = self._state
-        state.seq += 1
-        kind = self.release.flows[left.flow].steps[left.step].type
-        record = StepRecord(
-            state.seq, left.flow, left.step, kind, left.entered_at, self.at, exit_name, left.digits, left.detail
-        )
-        self._steps.append(record)
-        left.step = ""
-
-    def _leave_all(self, exit_name: str, place: int = 0) -> None:
-        """Leave the steps of the frames from `place` inwards, innermost first."""
-        for frame in reversed(self._state.frames[place:]):
-            self._leave_step(exit_name, frame)
-
     def _emit(self, command: Command) -> Command | None:
         """Give `command` to the driver; answer first if it needs an answered call."""
         state = self._state
@@ -327,7 +306,7 @@ class FlowRun(RunTurn):
 
     def _hang_up(self, command: Hangup) -> Command:
         state = self._state
-        self._leave_all("hangup")
+        self._trail.leave_all("hangup", self.at)
         if state.ending is None:
             disposition = Disposition.TALKED if state.talked else Disposition.COMPLETED
             state.ending = Ending(disposition, EndedBy.FLOW, command.cause)
@@ -354,7 +333,7 @@ class FlowRun(RunTurn):
             if state.talked:
                 disposition = Disposition.TALKED
             state.ending = Ending(disposition, EndedBy.CALLER, event.cause)
-        self._leave_all("hung_up")
+        self._trail.leave_all("hung_up", self.at)
         state.phase = Phase.GONE
         return self._next_hangup_chain()
 
@@ -366,7 +345,7 @@ class FlowRun(RunTurn):
             if first and not frame.in_hangup:
                 frame.in_hangup = True
                 return self._advance(functools.partial(self._enter_step, first))
-            self._leave_step("end", frame)
+            self._trail.leave("end", self.at, frame)
             state.frames.pop()
         self._end(Hangup(NORMAL_CLEARING))
         return None
@@ -375,25 +354,25 @@ class FlowRun(RunTurn):
         state = self._state
         if state.phase is not Phase.STEPS:
             return self._fail(reason)
-        self._fault(reason)
-        self._leave_all("limit")
+        self._trail.fault(reason)
+        self._trail.leave_all("limit", self.at)
         state.ending = Ending(Disposition.LIMIT, EndedBy.SYSTEM, NORMAL_CLEARING, reason)
         return self._apologise()
 
     def _fail(self, reason: str, trace: str = "", *, mute: bool = False) -> Command | None:
         """A fault: apologise, unless `mute`, and go on with on_failure; a second one ends the call."""
         state = self._state
-        self._fault(reason, trace)
+        self._trail.fault(reason, trace)
         if state.phase is Phase.GONE:
             if state.frames:
-                self._leave_step("fault")
+                self._trail.leave("fault", self.at)
             return self._next_hangup_chain()
         state.failures += 1
         mute = mute or state.phase is Phase.APOLOGY
         flows = [self.release.flows[frame.flow] for frame in state.frames]
         place = next((place for place in reversed(range(len(flows))) if flows[place].on_failure), -1)
         state.recover = place >= 0 and not mute and state.failures == 1 and state.ending is None
-        self._leave_all("fault", place if state.recover else 0)
+        self._trail.leave_all("fault", self.at, place if state.recover else 0)
         if state.recover:
             del state.frames[place + 1 :]
         if not state.recover and state.ending is None:
@@ -416,13 +395,6 @@ class FlowRun(RunTurn):
         state.recover = False
         state.phase = Phase.STEPS
         return self._advance(lambda: self._enter_step(self._flow.on_failure))
-
-    def _fault(self, reason: str, trace: str = "") -> None:
-        reason = clean(reason)
-        frame = self._state.frames[-1] if self._state.frames else None
-        if frame is not None:
-            frame.detail["fault"] = reason
-        self._faults.append(Fault(self.flow_name, self.step_name, reason, trace))
 
     def _bug(self, error: Exception) -> str:
         """Say what a bug was, without quoting values where some are secret."""

@@ -138,7 +138,7 @@ class Walk:
         pending = self.run.pending
         faults = self.run.take_faults()
         self.run = FlowRun.resume(self.release, self.run.state())
-        self.run._faults = faults
+        self.run._trail._faults = faults
         assert self.run.pending == pending
         self.command = self.run.feed(event, self.now)
         self.commands.append(self.command)
