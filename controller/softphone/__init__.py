@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from controller.softphone.call import Call, CallState, EndedBy
+from controller.softphone.call import Call
 from controller.softphone.ear import Ear, HeardPrompt
 from controller.softphone.phone import IncomingCall, Phone
 from controller.softphone.place import CallReport, Moment, place_call
+from controller.softphone.progress import CallState, EndedBy
 from controller.softphone.script import Script, ScriptError, parse_script
 
 __all__ = [

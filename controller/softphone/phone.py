@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from controller.errors import TelephonyError
 from controller.softphone import sdp
-from controller.softphone.call import Call, CallState
+from controller.softphone.call import Call
 from controller.softphone.dialog import DialogState
 from controller.softphone.endpoint import (
     ALLOW,
@@ -26,6 +26,7 @@ from controller.softphone.endpoint import (
 from controller.softphone.heard import HeardAudio
 from controller.softphone.media import MediaError, MediaSession, Pacer, Silence, Source, open_rtp_socket
 from controller.softphone.message import Message, SipSyntaxError, address_uri, parameter, parse_uri, split_list
+from controller.softphone.progress import CallState
 from controller.softphone.transaction import ServerTransaction, Timers
 
 DEFAULT_CODECS = (sdp.PCMA, sdp.PCMU, sdp.TELEPHONE_EVENT)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from controller.softphone.call import Call, CallState, EndedBy
+from controller.softphone.call import Call
 from controller.softphone.ear import Ear, HeardPrompt
 from controller.softphone.phone import Phone
+from controller.softphone.progress import CallState, EndedBy
 from controller.softphone.script import Hangup, Hear, Press, Quiet, Script, Step, Wait
 from controller.softphone.sound import Span, level_dbfs, sounding
 
