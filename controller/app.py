@@ -31,6 +31,7 @@ from controller.flow.release import Release
 from controller.journal import Journal
 from controller.postgres import versions
 from controller.postgres.store import PostgresStore
+from controller.speech.edition import edition
 from controller.status import StatusBoard
 from controller.watchdog import keep_awake
 from controller.web.lookup import HttpLookupClient
@@ -109,6 +110,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
             state_dir / "releases",
             lambda folder, release: _prepare_audio(folder, Path(config.node.cache_dir), release),
             archive=store,
+            edition=edition(),
             in_force=in_force,
         )
         releases.load(last_good=True)  # before anything else runs

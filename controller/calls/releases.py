@@ -47,6 +47,8 @@ class _Stored(msgspec.Struct):
     sources: dict[str, str]
     recordings: dict[str, str]
     audio: dict[str, tuple[str, float]]
+    edition: str = ""
+    """Which recordings of Rappel's own the audio was made from."""
 
 
 class IndexedAudio:
@@ -91,6 +93,7 @@ class Releases:
         prepare: PrepareAudio,
         *,
         archive: ReleaseArchive | None = None,
+        edition: str = "",
         in_force: Callable[[LiveRelease], None] = lambda _: None,
     ) -> None:
         self.reloads = 0
@@ -100,6 +103,7 @@ class Releases:
         self._store = store
         self._prepare = prepare
         self._archive = archive
+        self._edition = edition
         self._in_force = in_force
         self._live: dict[str, LiveRelease] = {}
         self._holds: Counter[str] = Counter()
@@ -213,6 +217,7 @@ class Releases:
             sources={name: text.decode("utf-8", "replace") for name, text in sources.items()},
             recordings=recordings,
             audio=dict(index),
+            edition=self._edition,
         )
         return LiveRelease(release, IndexedAudio(index), stored)
 
@@ -232,9 +237,10 @@ class Releases:
         path = self._path(release)
         try:
             self._store.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
+            data = msgspec.json.encode(stored)
+            if not path.exists() or path.read_bytes() != data:
                 scratch = path.with_suffix(".new")
-                scratch.write_bytes(msgspec.json.encode(stored))
+                scratch.write_bytes(data)
                 scratch.replace(path)
             path.touch()
         except OSError as error:
@@ -248,12 +254,14 @@ class Releases:
     def _ready_audio(self, release: Release) -> AudioIndex | None:
         """Return the index of a version that was prepared before, if all of its audio is still in the cache."""
         try:
-            audio = msgspec.json.decode(self._path(release.hash).read_bytes(), type=_Stored).audio
+            stored = msgspec.json.decode(self._path(release.hash).read_bytes(), type=_Stored)
         except (OSError, msgspec.MsgspecError):
             return None
-        # An update of Rappel may play more than it did when the index was made.
-        whole = audio.keys() >= release.media() and all(Path(f"{file}.alaw").exists() for file, _ in audio.values())
-        return audio if whole else None
+        # An update of Rappel may play more, or something else, than it did when the index was made.
+        if stored.edition != self._edition or not stored.audio.keys() >= release.media():
+            return None
+        whole = all(Path(f"{file}.alaw").exists() for file, _ in stored.audio.values())
+        return stored.audio if whole else None
 
     def _newest_kept(self) -> LiveRelease | None:
         paths = sorted(self._store.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)

@@ -160,6 +160,22 @@ async def test_audio_of_an_older_program_is_prepared_again(world: World):
     assert again.audio.path(second)
 
 
+async def test_audio_made_from_other_fragments_is_prepared_again(world: World, tmp_path: Path):
+    prepared: list[str] = []
+
+    def prepare(_folder: Path, release: Release):
+        prepared.append(release.hash)
+        index = audio(tmp_path, release)
+        for file, _ in index.values():
+            Path(f"{file}.alaw").parent.mkdir(exist_ok=True)
+            Path(f"{file}.alaw").touch()
+        return index
+
+    for edition, made in (("first", 1), ("first", 1), ("second", 2), ("second", 2)):
+        Releases(world.folder, tmp_path / "kept", prepare, edition=edition).load()
+        assert len(prepared) == made
+
+
 async def test_a_version_of_another_node_is_fetched(tmp_path: Path, world: World):
     archive = Archive()
     archive.sources[world.releases.current_hash] = FILES
