@@ -94,7 +94,7 @@ format: setup-dev ## Format and repair what can be repaired
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: setup-dev ## Measure against the native dialplan and against what else there is (about 10 minutes)
+bench: setup-dev ## Measure against the native dialplan and against what else there is (about 15 minutes)
 	$(BIN)/python -m bench
 
 listen: setup-dev ## Every prompt and every spoken value through speech recognition, for a release (about 5 minutes)
