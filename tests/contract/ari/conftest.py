@@ -22,6 +22,7 @@ from controller.ari.telephone import AriTelephone
 from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.flow.commands import Answer, Answered
 from controller.runtime.asterisk import AsteriskInstall
+from controller.web.pages import listen
 from tests.contract.ari.fake import FakeAsterisk
 from tests.rig import freeports
 from tests.rig.asterisk import Rig
@@ -212,11 +213,15 @@ async def _build(install: AsteriskInstall | None, tmp_path: Path, stack: AsyncEx
 
     application = web.Application()
     application.router.add_get("/asterisk/ari", arrive)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    listener = await listen(application, "127.0.0.1", port)
+    stack.push_async_callback(listener.close)
     drivers: list[AriDriver] = []
+
+    async def shut_the_door() -> None:
+        """As the controller does at its stop: a redial of Asterisk's must not meet a server that is closing."""
+        if drivers:
+            drivers.clear()
+            await listener.refuse()
 
     async def new_driver() -> tuple[AriDriver, Calls]:
         calls = Calls()
@@ -227,6 +232,7 @@ async def _build(install: AsteriskInstall | None, tmp_path: Path, stack: AsyncEx
         )
         stack.push_async_callback(calls.close)
         stack.push_async_callback(driver.close)
+        stack.push_async_callback(shut_the_door)
         drivers.append(driver)
         handler[:] = [WebSocketHandler(driver.connection, *login)]
         await driver.connection.ready(10)
