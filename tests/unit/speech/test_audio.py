@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from controller.speech import g711
+from controller import g711
 from controller.speech.audio import LEVEL_DBFS, PEAK_DBFS, AudioError, level, read, resample, to_int16, trim
 
 RATE = 16_000

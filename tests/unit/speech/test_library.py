@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from controller import g711
 from controller.errors import ConfigError
 from controller.flow.spoken import FRAGMENTS
-from controller.speech import g711
 from controller.speech.library import missing, prepare, sounds_folder, source
 from controller.speech.speak import spoken_texts
 
