@@ -113,7 +113,7 @@ class HeardAudio:
 
         None when no packet covers that position.
         """
-        position = int(offset_s * RATE)
+        position = round(offset_s * RATE)  # truncated, a sample's own time could fall before its packet
         ordered = sorted(self._received, key=lambda item: item.start)
         index = bisect_right(ordered, position, key=lambda item: item.start) - 1
         if index < 0 or ordered[index].end <= position:
