@@ -11,6 +11,7 @@ import msgspec
 from controller.cdr.entries import Entry, StateSaved
 from controller.flow.commands import Command, Event, LookedUp, Lookup, LookupFailed, MediaId
 from controller.ids import CallId
+from controller.switchboard import Switchboard
 
 
 class Clock(Protocol):
@@ -32,7 +33,13 @@ class Telephone(Protocol):
     """
 
     async def perform(self, command: Command) -> Event:
-        """Carry `command` out and report how it went. Never called for `Lookup`."""
+        """Carry `command` out and report how it went.
+
+        Never called for what the calls layer does itself: `Lookup`, `Enqueue`, `KeepMessage`, `AgentAct`.
+        """
+
+    def switchboard(self) -> Switchboard | None:
+        """Return what a visit to the queues is made with; None where there is none (FastAGI)."""
 
 
 class LookupClient(Protocol):

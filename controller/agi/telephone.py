@@ -13,6 +13,7 @@ from controller.agi.session import AgiSession
 from controller.errors import ConfigError
 from controller.flow.causes import outcome_of
 from controller.flow.commands import (
+    AgentAct,
     Answer,
     Answered,
     Collect,
@@ -22,14 +23,17 @@ from controller.flow.commands import (
     Dial,
     Dialled,
     DialOutcome,
+    Enqueue,
     Event,
     Failed,
     Hangup,
     HungUp,
+    KeepMessage,
     Lookup,
     MediaId,
     Play,
     Played,
+    Record,
 )
 from controller.flow.digits import DigitCollector
 from controller.ids import CallId, derived_id
@@ -124,6 +128,10 @@ class AgiTelephone:
                 return await self._hang_up(command)
             case Lookup():
                 raise TypeError("a Lookup is for the LookupClient, not for the telephone")
+            case Enqueue() | Record() | KeepMessage() | AgentAct():
+                return Failed(
+                    f"{type(command).__name__} needs ARI: give this number a flow that is not run over FastAGI"
+                )
             case _:
                 assert_never(command)
 

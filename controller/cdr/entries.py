@@ -21,6 +21,9 @@ class Role(StrEnum):
 
     CALLER = "caller"
     EXTENSION = "extension"
+    AGENT = "agent"  # an agent who is offered the call, talks, or is consulted
+    SUPERVISOR = "supervisor"  # listens, whispers or barges in
+    TRANSFER = "transfer"  # a number the call was transferred to
 
 
 class Party(StrEnum):
@@ -163,7 +166,158 @@ class AsteriskCdr(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     fields: dict[str, str]
 
 
-Entry = (
+# --- distribution -----------------------------------------------------------------------------------------
+# A *visit* is one stay in the queues, counted within the call from 1; an escalation or transfer to another queue
+# begins the next one. An *offer* is one ring of one agent, counted within the call.
+
+
+class QueueEntered(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """A customer began to wait. `at` is now, `entered_at` the original entry time that decides the place.
+
+    `position` counts from 1; `estimate_s` is what the estimator said then, None when it could say nothing.
+    """
+
+    call_id: CallId
+    visit: int
+    queue: str
+    at: datetime
+    entered_at: datetime
+    priority: int = 0
+    needs: dict[str, int] = {}
+    position: int = 0
+    estimate_s: float | None = None
+    from_agent: str = ""
+    """The agent who sent the customer here (escalation, transfer to a queue); "" for the flow."""
+
+
+class QueueExited(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """The wait is over.
+
+    `exit`: connected, abandoned, timeout, full, closed, no_agents, callback, message, moved, failed.
+    """
+
+    call_id: CallId
+    visit: int
+    at: datetime
+    exit: str
+    agent: str = ""
+
+
+class OfferMade(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """An agent's phone is about to ring."""
+
+    call_id: CallId
+    visit: int
+    offer: int
+    agent: str
+    queue: str
+    at: datetime
+
+
+class OfferEnded(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """How it ended: a value of `controller.acd.model.OfferOutcome`."""
+
+    call_id: CallId
+    offer: int
+    at: datetime
+    outcome: str
+
+
+class TalkStarted(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """Agent and customer hear each other. `talk` counts the conversations of the call from 1."""
+
+    call_id: CallId
+    talk: int
+    visit: int
+    agent: str
+    queue: str
+    at: datetime
+
+
+class TalkEnded(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """The agent is out of the conversation. `hold_s` is the time the customer was on hold in it."""
+
+    call_id: CallId
+    talk: int
+    at: datetime
+    ended_by: Party
+    hold_s: float = 0.0
+    how: str = "hangup"
+    """hangup, transfer_blind, transfer_attended, escalated, parked, failed."""
+
+
+class TalkEvent(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """Something was done in a conversation.
+
+    `kind`: hold, unhold, consult, consult_ended, three_way, transfer_blind, transfer_attended, park, unpark,
+    escalate, listen, whisper, barge, supervision_ended, record_paused, record_resumed. `seq` counts within the call.
+    """
+
+    call_id: CallId
+    seq: int
+    at: datetime
+    kind: str
+    agent: str = ""
+    detail: dict[str, Any] = {}
+
+
+class Disposed(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """An agent said what became of a call; the last word stands."""
+
+    call_id: CallId
+    agent: str
+    at: datetime
+    code: str
+    note: str = ""
+
+
+class AgentChanged(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """An agent's state changed to `state` (an `AgentState` of `controller.acd.model`).
+
+    `presence` is what survives a restart.
+    """
+
+    agent: str
+    at: datetime
+    state: str
+    presence: str
+    reason: str = ""
+    until: datetime | None = None
+    queue: str = ""
+    call_id: str = ""
+    by: str = ""
+    """Who did it: the agent, a supervisor's id, or `rule`."""
+
+
+class AudioKept(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """A recording is in the store: a conversation's, or a voice message.
+
+    `path` is relative to the recordings' folder.
+    """
+
+    recording_id: str
+    call_id: CallId
+    kind: str  # conversation or message
+    at: datetime
+    queue: str
+    path: str
+    sha256: str
+    bytes: int
+    duration_s: float
+    keep_until: datetime
+    agent: str = ""
+    caller: str = ""
+
+
+class AudioErased(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """A recording's file was deleted: its time was over, or somebody asked."""
+
+    recording_id: str
+    at: datetime
+    by: str
+
+
+CallEntry = (
     CallStarted
     | CallAnswered
     | LegStarted
@@ -173,6 +327,22 @@ Entry = (
     | CallEnded
     | StateSaved
     | StateDropped
-    | ReleaseUsed
-    | AsteriskCdr
 )
+"""What is folded into calls and legs (`controller.cdr.fold`)."""
+
+DistributionEntry = (
+    QueueEntered
+    | QueueExited
+    | OfferMade
+    | OfferEnded
+    | TalkStarted
+    | TalkEnded
+    | TalkEvent
+    | Disposed
+    | AgentChanged
+    | AudioKept
+    | AudioErased
+)
+"""What queues, agents and recordings leave; each is a row of its own, or completes one."""
+
+Entry = CallEntry | ReleaseUsed | AsteriskCdr | DistributionEntry

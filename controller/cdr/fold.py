@@ -19,21 +19,34 @@ from datetime import datetime
 import msgspec
 
 from controller.cdr.entries import (
+    AgentChanged,
     AsteriskCdr,
+    AudioErased,
+    AudioKept,
     CallAnswered,
     CallEnded,
+    CallEntry,
     CallStarted,
+    Disposed,
     Disposition,
+    DistributionEntry,
     Entry,
     LegAnswered,
     LegEnded,
     LegStarted,
+    OfferEnded,
+    OfferMade,
     Party,
+    QueueEntered,
+    QueueExited,
     ReleaseUsed,
     Role,
     StateDropped,
     StateSaved,
     StepTaken,
+    TalkEnded,
+    TalkEvent,
+    TalkStarted,
 )
 from controller.ids import CallId, LegId
 
@@ -100,6 +113,8 @@ class Folded(msgspec.Struct, frozen=True):
     calls: dict[CallId, CallSummary]
     releases: dict[str, ReleaseUsed]
     asterisk_cdrs: tuple[AsteriskCdr, ...]
+    distribution: tuple[DistributionEntry, ...]
+    """In the order in which they came."""
 
 
 def fold_all(entries: Iterable[Entry]) -> Folded:
@@ -107,31 +122,35 @@ def fold_all(entries: Iterable[Entry]) -> Folded:
     calls: dict[CallId, _Call] = {}
     releases: dict[str, ReleaseUsed] = {}
     cdrs: list[AsteriskCdr] = []
+    distribution: list[DistributionEntry] = []
     for entry in entries:
         match entry:
             case AsteriskCdr():
                 cdrs.append(entry)
             case ReleaseUsed():
                 releases.setdefault(entry.release, entry)
+            case (
+                QueueEntered()
+                | QueueExited()
+                | OfferMade()
+                | OfferEnded()
+                | TalkStarted()
+                | TalkEnded()
+                | TalkEvent()
+                | Disposed()
+                | AgentChanged()
+                | AudioKept()
+                | AudioErased()
+            ):
+                distribution.append(entry)
             case _:
                 call = calls.get(entry.call_id)
                 if call is None:
                     call = calls[entry.call_id] = _Call(entry.call_id)
                 call.apply(entry)
-    return Folded({call_id: call.summary() for call_id, call in calls.items()}, releases, tuple(cdrs))
-
-
-CallEntry = (  # every entry that names a call
-    CallStarted
-    | CallAnswered
-    | LegStarted
-    | LegAnswered
-    | LegEnded
-    | StepTaken
-    | CallEnded
-    | StateSaved
-    | StateDropped
-)
+    return Folded(
+        {call_id: call.summary() for call_id, call in calls.items()}, releases, tuple(cdrs), tuple(distribution)
+    )
 
 
 class _Leg:

@@ -9,6 +9,7 @@ again by its successor.
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -37,6 +38,16 @@ class DigitRules(msgspec.Struct, frozen=True):
     inter_digit_s: float = 2.0
     total_s: float = 60.0
     choices: tuple[str, ...] = ()
+
+
+class AgentActKind(StrEnum):
+    """What an agent asks for from the phone."""
+
+    LOGIN = "login"
+    LOGOUT = "logout"
+    PAUSE = "pause"
+    RESUME = "resume"
+    END_WRAP_UP = "end_wrap_up"
 
 
 # --- commands ---------------------------------------------------------------------------------------------
@@ -95,13 +106,85 @@ class Dial(msgspec.Struct, frozen=True, tag=True):
     max_talk_s: float = 14_400.0
 
 
+class VisitProgress(msgspec.Struct, frozen=True):
+    """How far a visit to the queues has come: kept with the pending `Enqueue`, so that a successor goes on there.
+
+    `leg`, `bridge`, `recording`, `offer` are the numbers used last. `agent` is the one who is offered the call or
+    talks; `legs` are the numbers of the legs that may be alive; `connected_at` is set once the talk began.
+    """
+
+    queue: str = ""
+    visit: int = 1
+    leg: int = 0
+    bridge: int = 0
+    recording: int = 0
+    offer: int = 0
+    phase: str = "waiting"
+    agent: str = ""
+    legs: tuple[int, ...] = ()
+    connected_at: datetime | None = None
+    detail: dict[str, Any] = {}
+
+
+class Enqueue(msgspec.Struct, frozen=True, tag=True):
+    """Wait in `queue` for an agent, talk, and come back when the agent has gone. Reports `QueueLeft`.
+
+    `entered_at` is the original entry time: place and wait count from it, also after a restart. `number` counts the
+    visits to queues of this call from 1. `callback_key` and `message_key` end the wait when pressed
+    (`callback_after_s`: offered only after that wait). `language` is the caller's. Not performed by the telephone alone: the calls layer
+    does it over a `Switchboard`.
+    """
+
+    queue: str
+    number: int
+    entered_at: datetime
+    language: str
+    priority: int = 0
+    needs: dict[str, int] = {}
+    wait_s: float = 900.0
+    callback_key: str = ""
+    callback_after_s: float = 60.0
+    message_key: str = ""
+    message_after_s: float = 0.0
+    progress: VisitProgress | None = None
+
+
+class Record(msgspec.Struct, frozen=True, tag=True):
+    """Play `media`, a beep, and record the caller until `end` is pressed, silence, or `max_s`. Reports `Recorded`.
+
+    `number` counts the recordings of this call from 1; the file's id derives from it.
+    """
+
+    media: tuple[MediaId, ...]
+    number: int
+    max_s: float = 180.0
+    silence_s: float = 5.0
+    end: str = "#"
+    beep: bool = True
+
+
+class KeepMessage(msgspec.Struct, frozen=True, tag=True):
+    """Leave the recording `number` of this call as a voice message for `queue`. Reports `MessageKept`."""
+
+    queue: str
+    number: int
+    duration_s: float
+
+
+class AgentAct(msgspec.Struct, frozen=True, tag=True):
+    """The caller is an agent at their own phone and asks for something. Reports `AgentActed`."""
+
+    act: AgentActKind
+    reason: str = ""
+
+
 class Hangup(msgspec.Struct, frozen=True, tag=True):
     """End the call with a Q.850 `cause`. Last command of a run; reports nothing."""
 
     cause: int = 16
 
 
-Command = Answer | Play | Collect | Lookup | Dial | Hangup
+Command = Answer | Play | Collect | Lookup | Dial | Enqueue | Record | KeepMessage | AgentAct | Hangup
 
 
 # --- events -----------------------------------------------------------------------------------------------
@@ -167,6 +250,48 @@ class Dialled(msgspec.Struct, frozen=True, tag=True):
     talk_s: float = 0.0
 
 
+class QueueExit(StrEnum):
+    """How a visit to the queues ended, with the caller still there."""
+
+    TALKED = "talked"
+    TIMEOUT = "timeout"
+    FULL = "full"
+    CLOSED = "closed"
+    NO_AGENTS = "no_agents"  # nobody is logged in who could take it
+    CALLBACK = "callback"  # the call-back key; the place is kept by the original entry time
+    MESSAGE = "message"  # the message key
+    FAILED = "failed"
+
+
+class QueueLeft(msgspec.Struct, frozen=True, tag=True):
+    """The visit is over and the caller is still there.
+
+    `queue` is the last one waited in; `waited_s` and `talk_s` are sums over the visit, `agent` who talked last.
+    """
+
+    exit: QueueExit
+    queue: str
+    waited_s: float = 0.0
+    talk_s: float = 0.0
+    agent: str = ""
+
+
+class Recorded(msgspec.Struct, frozen=True, tag=True):
+    """The recording is on disk under its id; below about a second nothing was said."""
+
+    duration_s: float
+
+
+class MessageKept(msgspec.Struct, frozen=True, tag=True):
+    """The message is in the queue's mailbox."""
+
+
+class AgentActed(msgspec.Struct, frozen=True, tag=True):
+    """Done when `refused` is empty; else a stable word for why not (`controller.acd.model.Refused.code`)."""
+
+    refused: str = ""
+
+
 class HungUp(msgspec.Struct, frozen=True, tag=True):
     """The caller has gone.
 
@@ -183,4 +308,17 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Event = Answered | Played | Collected | LookedUp | LookupFailed | Dialled | HungUp | Failed
+Event = (
+    Answered
+    | Played
+    | Collected
+    | LookedUp
+    | LookupFailed
+    | Dialled
+    | QueueLeft
+    | Recorded
+    | MessageKept
+    | AgentActed
+    | HungUp
+    | Failed
+)
