@@ -111,7 +111,10 @@ class AgiTelephone:
         self._ahead: deque[str] = deque(maxlen=_MAX_AHEAD)
         self._gone: HungUp | None = None
 
-    async def perform(self, command: Command) -> Event:
+    def switchboard(self) -> None:
+        """Return None: FastAGI has one command at a time and one channel."""
+
+    async def perform(self, command: Command) -> Event:  # noqa: PLR0911 - one for each command
         """Carry `command` out and report how it went; `AsteriskUnreachable` when the connection is lost."""
         if self._gone is not None:
             return self._gone
@@ -129,9 +132,7 @@ class AgiTelephone:
             case Lookup():
                 raise TypeError("a Lookup is for the LookupClient, not for the telephone")
             case Enqueue() | Record() | KeepMessage() | AgentAct():
-                return Failed(
-                    f"{type(command).__name__} needs ARI: give this number a flow that is not run over FastAGI"
-                )
+                return Failed(f"{type(command).__name__} needs ARI: let this number's flow run without FastAGI")
             case _:
                 assert_never(command)
 

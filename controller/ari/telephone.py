@@ -35,6 +35,7 @@ from controller.flow.commands import (
 from controller.flow.digits import DigitCollector
 from controller.ids import derived_id
 from controller.ports import AudioLibrary, LegObserver
+from controller.switchboard import Switchboard
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +87,10 @@ class AriTelephone:
         self._unsettled = resumed
         self._fresh = not resumed
         self._dialling: Dialling | None = None
+
+    def switchboard(self) -> Switchboard | None:
+        """See `Telephone.switchboard`."""
+        return None
 
     async def perform(self, command: Command) -> Event:
         """See `Telephone.perform`."""

@@ -148,9 +148,8 @@ def fold_all(entries: Iterable[Entry]) -> Folded:
                 if call is None:
                     call = calls[entry.call_id] = _Call(entry.call_id)
                 call.apply(entry)
-    return Folded(
-        {call_id: call.summary() for call_id, call in calls.items()}, releases, tuple(cdrs), tuple(distribution)
-    )
+    summaries = {call_id: call.summary() for call_id, call in calls.items()}
+    return Folded(summaries, releases, tuple(cdrs), tuple(distribution))
 
 
 class _Leg:
