@@ -65,3 +65,7 @@ class ChannelGone(AsteriskRefused):
 
 class StoreError(RappelError):
     """Postgres or the on-disk journal failed."""
+
+
+class StoreConflict(StoreError):  # noqa: N818 - named after what it reports
+    """What was to be stored contradicts what is there; the message says what, and what to do."""

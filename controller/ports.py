@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
+from controller.acd.model import AgentAccount, AgentId
 from controller.cdr.entries import Entry, StateSaved
 from controller.flow.commands import Command, Event, LookedUp, Lookup, LookupFailed, MediaId
 from controller.ids import CallId
@@ -108,3 +109,67 @@ class LegObserver(Protocol):
 
     def leg_ended(self, channel_id: str, cause: int, cause_text: str, at: datetime, *, by_callee: bool) -> None:
         """The channel is gone; `by_callee` when its far end hung up or refused."""
+
+
+class AgentSecret(msgspec.Struct, frozen=True):
+    """What an agent's device logs in with: MD5 of `user:realm:password` (A1 of RFC 7616), never the password."""
+
+    agent: AgentId
+    ha1: str
+
+    def __repr__(self) -> str:
+        return f"AgentSecret({self.agent})"
+
+
+class AgentDirectory(Protocol):
+    """The accounts of the agents, in Postgres. Every method raises `StoreError` when the database is away."""
+
+    async def accounts(self) -> Sequence[AgentAccount]:
+        """Return all accounts, by id."""
+
+    async def secrets(self) -> Sequence[AgentSecret]:
+        """Return the devices' secrets of all enabled accounts."""
+
+    async def put(self, accounts: Sequence[AgentAccount], secrets: Sequence[AgentSecret] = ()) -> None:
+        """Create or change accounts, all or none; an extension that another agent has is a `StoreConflict`."""
+
+    async def remove(self, agent: AgentId) -> bool:
+        """Delete an account; False when there was none. Records keep the id."""
+
+    def changes(self) -> AsyncIterator[None]:
+        """Yield whenever accounts have changed, on any node, and at least every 30 s."""
+
+
+class DeviceSettings(msgspec.Struct, frozen=True):
+    """A SIP account that Asterisk is to have."""
+
+    endpoint: str
+    """Also the user name."""
+    display_name: str
+    ha1: str
+    mailboxes: tuple[str, ...] = ()
+    """Queues whose new messages the phone's lamp shows."""
+
+    def __repr__(self) -> str:
+        return f"DeviceSettings({self.endpoint})"
+
+
+class DeviceState(msgspec.Struct, frozen=True):
+    """Whether a device can be called, and whether it is in a call, ours or not."""
+
+    endpoint: str
+    reachable: bool
+    channels: frozenset[str] = frozenset()
+
+
+class Devices(Protocol):
+    """The agents' SIP accounts in Asterisk (dynamic configuration in its memory), and how the devices are."""
+
+    def configure(self, wanted: Sequence[DeviceSettings]) -> None:
+        """Say which accounts there are to be from now on; put again by itself whenever Asterisk has started anew."""
+
+    def watch(self, changed: Callable[[DeviceState], None]) -> None:
+        """Be told of every change, and of all devices after a (re)connect."""
+
+    def messages(self, mailbox: str, new: int, old: int) -> None:
+        """Say how many messages a queue's mailbox holds."""
