@@ -25,6 +25,7 @@ from controller.calls.clock import SystemClock
 from controller.calls.releases import AudioIndex, LiveRelease, Releases
 from controller.calls.supervisor import Supervisor
 from controller.cdr.entries import ReleaseUsed
+from controller.collector import settle
 from controller.config import Config
 from controller.errors import StoreError
 from controller.flow.release import Release
@@ -76,6 +77,7 @@ async def run_controller(config: Config) -> None:
         loop.add_signal_handler(signal.SIGHUP, lambda: background.start(parts.releases.reload()))
         if config.centre.watch:
             background.start(_watch(parts.releases, stop))
+        settle()
         log.info("controller.started", node=config.node.name, release=parts.releases.current_hash)
         await stop.wait()
         log.info("controller.stopping", calls=len(parts.supervisor.running))

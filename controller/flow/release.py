@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -132,6 +133,7 @@ class Release(msgspec.Struct, frozen=True):
         return found
 
 
+@functools.lru_cache(maxsize=1024)  # the same few called numbers, call after call
 def number_forms(number: str, country: str) -> tuple[str, ...]:
     """Return the forms a telephone number is known by: bare digits, E.164 with and without +, national."""
     digits = "".join(c for c in number if c.isdecimal() and c.isascii())
