@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
-from controller.calls.drive import Drive
+from controller.calls.drive import Drive, Entries
 from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.calls.legs import RecordedLegs
 from controller.calls.releases import LiveRelease, Releases
@@ -70,6 +71,10 @@ class Call:
     language: str = ""
     release: str = ""
     ending: Ending | None = None
+    _record: Entries = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._record = Entries(self.around.recorder)
 
     async def begin(self, refusal: Refusal | None = None) -> None:
         """Serve a caller who is new: run the flow of the number, or say why not."""
@@ -118,12 +123,16 @@ class Call:
         try:
             telephone = self._telephone(live, resumed=resumed)
             last, ending = await serve(telephone)
+        except asyncio.CancelledError:
+            self._record.write()
+            raise
         except TelephonyError as error:
             log.error("call.telephony_failed", error=str(error))  # noqa: TRY400 - the message says it all
             last, ending = HungUp(cause=0), _fault(f"{type(error).__name__}: {error}")
         except Exception as error:
             # One call's bug ends that call, with an apology, and never disturbs its neighbour.
             log.exception("call.flow_crashed", flow=self.flow, step=self.step)
+            self._record.write()
             last = await self._apologise(telephone, live)
             ending = _fault(f"{type(error).__name__}: {error}")
         self._record_end(last, ending)
@@ -138,7 +147,7 @@ class Call:
             flow_run=run,
             telephone=telephone,
             lookups=self.around.lookups,
-            recorder=self.around.recorder,
+            record=self._record,
             clock=self.around.clock,
         )
         try:
@@ -157,6 +166,7 @@ class Call:
         return None
 
     async def _refuse(self, refusal: Refusal, telephone: Telephone, live: LiveRelease) -> tuple[Event, Ending]:
+        self._record.write()
         log.warning("call.refused", reason=refusal.reason, called=self.incoming.called_number)
         last = await self._say_and_hang_up(telephone, live, refusal.notice, refusal.cause)
         return last, _fault(refusal.reason, refusal.cause)
@@ -182,7 +192,7 @@ class Call:
 
     def _record_start(self, tariff_class: str) -> None:
         call = self.incoming
-        self.around.recorder.record(
+        self._record.add(
             CallStarted(
                 call_id=call.call_id,
                 at=call.created_at,
@@ -213,10 +223,11 @@ class Call:
         cause = last.cause if isinstance(last, HungUp) else ending.cause
         by, disposition = Party(ending.by), Disposition(ending.disposition)
         call_id = self.incoming.call_id
-        self.around.recorder.record(
+        self._record.add(
             LegEnded(call_id, LegId(self.incoming.channel_id), now, cause, "", by),
             CallEnded(call_id, now, disposition, by, cause, self.language, ending.reason),
         )
+        self._record.write()
         self.ending = ending
         log.info("call.ended", disposition=disposition, by=by, cause=cause, reason=ending.reason or None)
 

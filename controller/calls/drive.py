@@ -18,12 +18,35 @@ from controller.ports import Clock, LookupClient, Recorder, Telephone
 log = structlog.get_logger(__name__)
 
 
+class Entries:
+    """Entries of one call's record, in order: `add` keeps them until `write`, which records them together.
+
+    Recording costs a system call each time. Whoever adds an entry sees to it that it is written before anything is
+    awaited: until then nobody outside can have noticed what it tells of.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._unwritten: list[Entry] = []
+
+    def add(self, *entries: Entry) -> None:
+        """Keep `entries` for the next `write`."""
+        self._unwritten += entries
+
+    def write(self) -> None:
+        """Record what was added; it is durable on return (see `Recorder.record`)."""
+        if self._unwritten:
+            entries, self._unwritten = self._unwritten, []
+            self._recorder.record(*entries)
+
+
 @dataclass(slots=True)
 class Drive:
     """One call on its way through its flow.
 
     `run` returns the last event seen: `HungUp` of the caller, or what `Hangup` reported. The order of the record
     is the order of the call; the state is saved before every command, so that a successor repeats that command.
+    The last steps are added to `record` and not yet written: the end of the call follows.
     """
 
     call_id: CallId
@@ -33,7 +56,7 @@ class Drive:
     flow_run: FlowRun
     telephone: Telephone
     lookups: LookupClient
-    recorder: Recorder
+    record: Entries
     clock: Clock
 
     async def run(self, first: Command) -> Event:
@@ -47,7 +70,7 @@ class Drive:
                 break
             command = self.flow_run.feed(event, self.clock.now())
             self._log_faults()
-        self.recorder.record(*self._steps())
+        self.record.add(*self._steps())
         return event
 
     def _log_faults(self) -> None:
@@ -66,9 +89,7 @@ class Drive:
         event = await self.telephone.perform(command)
         if isinstance(command, Answer) and isinstance(event, Answered):
             now = self.clock.now()
-            self.recorder.record(
-                CallAnswered(self.call_id, now), LegAnswered(self.call_id, LegId(self.channel_id), now)
-            )
+            self.record.add(CallAnswered(self.call_id, now), LegAnswered(self.call_id, LegId(self.channel_id), now))
         return event
 
     def _record_wait(self) -> None:
@@ -81,7 +102,8 @@ class Drive:
             node=self.node,
             state=self.flow_run.durable_state(),
         )
-        self.recorder.record(*self._steps(), state)
+        self.record.add(*self._steps(), state)
+        self.record.write()
 
     def _steps(self) -> list[Entry]:
         return [

@@ -182,15 +182,18 @@ async def test_a_crash_of_one_call_leaves_the_others(world: World, monkeypatch):
     await gate.reached.wait()
     record_end = world.recorder.record
 
+    bad = world.call(channel="1700.2")
+
     def record(*entries: object) -> None:
-        if any(getattr(each, "channel_id", "") == "1700.2" for each in entries):
+        if any(getattr(each, "call_id", "") == bad.call_id for each in entries):
             raise MemoryError
         record_end(*entries)  # type: ignore[arg-type]
 
     monkeypatch.setattr(world.recorder, "record", record)
     with capture_logs() as logs:
-        await world.supervisor.incoming(world.call(channel="1700.2"))  # type: ignore[misc]
-    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["call.crashed"]
+        await world.supervisor.incoming(bad)  # type: ignore[misc]
+    errors = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert errors == ["call.flow_crashed", "call.crashed"]
     assert world.supervisor.counters.crashed == 1
     gate.opened.set()
     assert good is not None
