@@ -109,6 +109,7 @@ class AmiObserver:
         self._times = times or AmiTimes()
         self._connection: AmiConnection | None = None
         self._subscriptions: list[_Subscription] = []
+        self._cdr_takers: list[Callable[[AsteriskCdr], object]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
 
@@ -128,13 +129,21 @@ class AmiObserver:
             self._spawn(self._deliver(subscription), f"ami handler {name}")
 
     def on_cdr(self, take: Callable[[AsteriskCdr], object]) -> None:
-        """Call `take` with every CDR that Asterisk writes; `at` is when it arrived."""
+        """Call `take` with every CDR that Asterisk writes; `at` is when it arrived.
 
-        def handle(event: AmiEvent) -> None:
-            fields = {key: value for key, value in event.headers.items() if key not in {"Event", "Privilege"}}
-            take(AsteriskCdr(uniqueid=fields.get("UniqueID", ""), at=self._clock.now(), fields=fields))
+        `take` runs in the reader: it returns at once, as `Recorder.record` does.
+        """
+        self._cdr_takers.append(take)
 
-        self.subscribe("Cdr", handle)
+    def _take_cdr(self, headers: dict[str, str]) -> None:
+        fields = {key: value for key, value in headers.items() if key not in {"Event", "Privilege"}}
+        cdr = AsteriskCdr(uniqueid=fields.get("UniqueID", ""), at=self._clock.now(), fields=fields)
+        for take in self._cdr_takers:
+            try:
+                take(cdr)
+            except Exception:
+                self.counters.handler_errors += 1
+                log.exception("ami.handler_failed", event_name="Cdr")
 
     async def start(self) -> None:
         """Begin to connect, and keep at it until `stop`."""
@@ -207,12 +216,13 @@ class AmiObserver:
         self.counters.events += 1
         if name in SECURITY_EVENTS:
             self.security.take(name, headers, self._clock.monotonic())
+        elif name == "Cdr":
+            self._take_cdr(headers)
         elif name in STATUS_EVENTS:
             log.info("asterisk.registration", event_name=name, **_status_of(headers))
-        event = AmiEvent(name, headers)
         for subscription in self._subscriptions:
             if subscription.name in {name, ANY}:
-                self._put(subscription, event)
+                self._put(subscription, AmiEvent(name, headers))
 
     def _put(self, subscription: _Subscription, event: AmiEvent) -> None:
         if subscription.queue.full():

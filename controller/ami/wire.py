@@ -23,6 +23,8 @@ from controller.errors import AsteriskUnreachable
 MAX_MESSAGE_CHARS: Final = 1_048_576
 """An AMI message that is longer than this is none: the connection is given up."""
 MAX_PENDING: Final = 32
+_EOL: Final = "\r\n"
+_END: Final = _EOL + _EOL
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
@@ -53,17 +55,28 @@ def headers_of(message: Mapping[str, str | list[str]]) -> dict[str, str]:
     }
 
 
+def event_headers(text: str) -> dict[str, str]:
+    """Return the headers of one event as Asterisk wrote it; one that came several times is joined by commas."""
+    headers: dict[str, str] = {}
+    for line in text.split(_EOL):
+        key, colon, value = line.partition(": ")
+        if colon:
+            headers[key] = f"{headers[key]},{value}" if key in headers else value
+    return headers
+
+
 class _Protocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no annotations
     """panoramisk's framing with bounds, bound to its connection from the first byte on.
 
     Upstream decodes each read by itself, which loses characters that a read cuts in two, and keeps any amount of
-    text without a message's end.
+    text without a message's end. Events that belong to no action, as good as all there is, are read here: upstream's
+    way of doing it took a twentieth of the controller's time for one `Cdr` a call.
     """
 
     def __init__(self, connection: AmiConnection) -> None:
         self._connection = connection
         self._decoder = getincrementaldecoder("utf-8")("replace")
-        self._unfinished = 0
+        self._rest = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -72,13 +85,19 @@ class _Protocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no annotat
         self.log = _SILENT
 
     def data_received(self, data: bytes) -> None:
-        text = self._decoder.decode(data)
-        end = text.rfind("\r\n\r\n")
-        self._unfinished = len(text) - end if end >= 0 else self._unfinished + len(text)
-        if self._unfinished > MAX_MESSAGE_CHARS:
+        *messages, self._rest = (self._rest + self._decoder.decode(data)).split(_END)
+        if len(self._rest) > MAX_MESSAGE_CHARS or any(len(message) > MAX_MESSAGE_CHARS for message in messages):
             self._connection.abort("a message is longer than Asterisk sends")
             return
-        super().data_received(text.encode())
+        for message in messages:
+            if self._is_plain_event(message):
+                self._connection.event(event_headers(message))
+            else:
+                super().data_received(f"{message}{_END}".encode())
+
+    def _is_plain_event(self, message: str) -> bool:
+        """Tell whether panoramisk has nothing to do with `message`: no answer's part, nor the end of Asterisk."""
+        return message.startswith("Event: ") and "\r\nActionID: " not in message and message[7:15] != "Shutdown"
 
 
 class AmiConnection:
@@ -144,9 +163,11 @@ class AmiConnection:
 
     def dispatch(self, message: Message) -> None:
         """Take an event."""
-        headers = headers_of(message)
-        name = headers.get("Event", "")
-        if name:
+        self.event(headers_of(message))
+
+    def event(self, headers: dict[str, str]) -> None:
+        """Hand out an event."""
+        if name := headers.get("Event", ""):
             self._on_event(name, headers)
 
     def connection_lost(self, reason: object) -> None:
