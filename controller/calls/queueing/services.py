@@ -1,0 +1,29 @@
+"""What the calls of a controller use of the distribution, beside their telephone: `controller.calls.distribution`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from controller.acd.model import Refused
+from controller.calls.queueing.callref import CallRef
+from controller.calls.queueing.places import Places
+from controller.flow.commands import AgentActKind
+
+
+class Services(Protocol):
+    """Given to every call in `Surroundings.services`. How queues sound is the call's own release's."""
+
+    @property
+    def places(self) -> Places:
+        """The waiting lines and the agents' engagements."""
+
+    async def keep_message(
+        self, call: CallRef, queue: str, recording: str, duration_s: float, keep_s: float
+    ) -> Refused | None:
+        """Put the finished recording with the id `recording` into the mailbox of `queue` for `keep_s`.
+
+        None when the mailbox has it (also when it had it before), else why not.
+        """
+
+    def act(self, call: CallRef, act: AgentActKind, reason: str) -> Refused | None:
+        """Do what an agent asks for from the phone: the caller, known by `CallRef.endpoint`. None when it is done."""
