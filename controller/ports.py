@@ -140,6 +140,59 @@ class AgentDirectory(Protocol):
         """Yield whenever accounts have changed, on any node, and at least every 30 s."""
 
 
+class LastTalk(msgspec.Struct, frozen=True):
+    """A conversation that ended: `number` is the customer's."""
+
+    number: str
+    queue: str
+    agent: str
+    ended_at: datetime
+
+
+class QueueDay(msgspec.Struct, frozen=True):
+    """What a queue has done in a day, by the formulas of `docs/figures.md`."""
+
+    queue: str
+    offered: int = 0
+    answered: int = 0
+    abandoned: int = 0
+    short_abandoned: int = 0
+    in_level: int = 0
+
+
+class ExpiredAudio(msgspec.Struct, frozen=True):
+    """A kept recording whose time is over. `path` is relative to the recordings' folder."""
+
+    recording_id: str
+    path: str
+
+
+class History(Protocol):
+    """What the distribution asks of the record. Every method raises `StoreError` when the database is away."""
+
+    async def last_talks(self, since: datetime) -> Sequence[LastTalk]:
+        """Return the last talk of each number in each queue that ended at `since` or later; 50,000 at most."""
+
+    async def day(self, since: datetime, levels: Mapping[str, tuple[float, float]]) -> Sequence[QueueDay]:
+        """Return what each queue has done since `since`; `levels`: (service_level_s, short_abandoned_s) by queue."""
+
+    async def mailboxes(self) -> Mapping[str, int]:
+        """Return how many voice messages each queue holds that have not been erased."""
+
+    async def expired_audio(self, at: datetime, limit: int) -> Sequence[ExpiredAudio]:
+        """Return recordings to be erased: kept until before `at` and not erased yet, oldest first."""
+
+
+class StoredRecordings(Protocol):
+    """The finished recordings that Asterisk holds. Methods raise `TelephonyError`: `ChannelGone` for an unknown one."""
+
+    async def fetch(self, recording: str) -> bytes:
+        """Return the WAV file of a recording."""
+
+    async def forget(self, recording: str) -> None:
+        """Delete it; one that is not there is no error."""
+
+
 class DeviceSettings(msgspec.Struct, frozen=True):
     """A SIP account that Asterisk is to have."""
 
