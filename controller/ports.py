@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from controller.acd.model import AgentAccount, AgentId
-from controller.cdr.entries import Entry, StateSaved
+from controller.cdr.entries import Entry, Role, StateSaved
 from controller.flow.commands import Command, Event, LookedUp, Lookup, LookupFailed, MediaId
 from controller.ids import CallId
 from controller.switchboard import Switchboard
@@ -101,7 +101,9 @@ class AudioLibrary(Protocol):
 class LegObserver(Protocol):
     """Told by a telephone about the legs it creates for a call; times are those of Asterisk's own events."""
 
-    def leg_started(self, channel_id: str, channel_name: str, number: str, at: datetime) -> None:
+    def leg_started(
+        self, channel_id: str, channel_name: str, number: str, at: datetime, role: Role = Role.EXTENSION
+    ) -> None:
         """A channel towards `number` exists (not yet answered)."""
 
     def leg_answered(self, channel_id: str, at: datetime) -> None:
@@ -184,7 +186,7 @@ class History(Protocol):
 
 
 class StoredRecordings(Protocol):
-    """The finished recordings that Asterisk holds. Methods raise `TelephonyError`: `ChannelGone` for an unknown one."""
+    """Asterisk's finished recordings. Methods raise `TelephonyError`; `ChannelGone` when there is no such one."""
 
     async def fetch(self, recording: str) -> bytes:
         """Return the WAV file of a recording."""
