@@ -45,3 +45,8 @@ def derived_id(call_id: CallId, kind: str, number: int) -> str:
     Asterisk itself refuses to create it twice.
     """
     return hashlib.sha256(f"{call_id}\x00{kind}\x00{number}".encode()).hexdigest()[:32]
+
+
+def message_id(call_id: CallId, number: int) -> str:
+    """Return the id of Asterisk's recording of a call's `number`-th `Record` command."""
+    return derived_id(call_id, "message", number)

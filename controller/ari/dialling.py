@@ -22,6 +22,7 @@ from controller.flow.causes import outcome_of
 from controller.flow.commands import Dial, Dialled, DialOutcome
 from controller.ids import derived_id
 from controller.ports import LegObserver
+from controller.switchboard import Ask
 
 log = structlog.get_logger(__name__)
 
@@ -171,7 +172,7 @@ class Dialling:
 
     def note(self, item: Item) -> None:
         """Take note of what an event says about the leg, and about the caller's place in the bridge."""
-        if isinstance(item, Resynchronised):
+        if isinstance(item, (Resynchronised, Ask)):
             return
         if isinstance(item, ChannelLost):
             if item.channel_id == self._leg.id:

@@ -9,6 +9,7 @@ import msgspec
 
 from controller.ari.events import AnyEvent
 from controller.errors import TelephonyError
+from controller.switchboard import Ask
 
 LIMIT = 512
 """Events that may wait; a call whose task reads none of these for so long is broken, or attacked with digits."""
@@ -28,7 +29,7 @@ class ChannelLost(msgspec.Struct, frozen=True):
     channel_id: str
 
 
-Item = AnyEvent | Resynchronised | ChannelLost
+Item = AnyEvent | Resynchronised | ChannelLost | Ask
 
 
 class Inbox:
@@ -46,6 +47,11 @@ class Inbox:
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def room(self) -> int:
+        """How many further items it takes; none once it was closed."""
+        return 0 if self._overflowed or not self.ids else self._limit - len(self._items)
 
     @property
     def overflowed(self) -> bool:

@@ -163,6 +163,8 @@ def _named(event: AnyEvent) -> tuple[str, ...]:
         return (event.peer.id,) if event.caller is None else (event.peer.id, event.caller.id)
     if isinstance(event, (models.RecordingStarted, models.RecordingFinished, models.RecordingFailed)):
         return (event.recording.target_uri.partition(":")[2],)
+    if isinstance(event, models.ChannelTransfer):
+        return (event.referred_by.source_channel.id,)
     channel: models.Channel | None = getattr(event, "channel", None)
     bridge: models.Bridge | None = getattr(event, "bridge", None)
     return tuple(part.id for part in (channel, bridge) if part is not None)

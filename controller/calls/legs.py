@@ -16,10 +16,12 @@ class RecordedLegs:
         self._call_id = call_id
         self._recorder = recorder
 
-    def leg_started(self, channel_id: str, channel_name: str, number: str, at: datetime) -> None:
+    def leg_started(
+        self, channel_id: str, channel_name: str, number: str, at: datetime, role: Role = Role.EXTENSION
+    ) -> None:
         """Record a leg towards `number`."""
         leg_id = LegId(channel_id)
-        self._recorder.record(LegStarted(self._call_id, leg_id, at, channel_id, channel_name, Role.EXTENSION, number))
+        self._recorder.record(LegStarted(self._call_id, leg_id, at, channel_id, channel_name, role, number))
 
     def leg_answered(self, channel_id: str, at: datetime) -> None:
         """Record that the far end answered."""

@@ -16,6 +16,7 @@ from controller.agi.server import AgiCallFacts, AgiServer
 from controller.agi.session import AgiSession
 from controller.agi.telephone import AgiTelephone
 from controller.calls.clock import SystemClock
+from controller.cdr.entries import Role
 from controller.flow.commands import Event
 from controller.ids import call_id_for
 from controller.runtime.asterisk import AsteriskServer
@@ -57,7 +58,9 @@ class Legs:
         self.answered: list[datetime] = []
         self.ended: list[tuple[int, datetime, bool]] = []
 
-    def leg_started(self, channel_id: str, channel_name: str, number: str, at: datetime) -> None:
+    def leg_started(
+        self, channel_id: str, channel_name: str, number: str, at: datetime, role: Role = Role.EXTENSION
+    ) -> None:
         self.started.append((channel_name, at))
 
     def leg_answered(self, channel_id: str, at: datetime) -> None:

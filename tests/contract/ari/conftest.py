@@ -20,6 +20,7 @@ from controller.ari.http import HttpTransport
 from controller.ari.link import WebSocketHandler
 from controller.ari.telephone import AriTelephone
 from controller.calls.incoming import IncomingCall, TelephoneKit
+from controller.cdr.entries import Role
 from controller.flow.commands import Answer, Answered
 from controller.runtime.asterisk import AsteriskInstall
 from controller.web.pages import listen
@@ -70,7 +71,9 @@ class Legs:
 
     told: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def leg_started(self, channel_id: str, channel_name: str, number: str, at: datetime) -> None:
+    def leg_started(
+        self, channel_id: str, channel_name: str, number: str, at: datetime, role: Role = Role.EXTENSION
+    ) -> None:
         self.told.append(("started", channel_id, number))
 
     def leg_answered(self, channel_id: str, at: datetime) -> None:

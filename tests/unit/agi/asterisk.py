@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+from controller.cdr.entries import Role
+
 ENVIRONMENT = {
     "network": "yes",
     "network_script": "accueil?lang=fr",
@@ -87,7 +89,9 @@ class LegLog:
     def __init__(self) -> None:
         self.seen: list[tuple[object, ...]] = []
 
-    def leg_started(self, channel_id: str, channel_name: str, number: str, at: datetime) -> None:
+    def leg_started(
+        self, channel_id: str, channel_name: str, number: str, at: datetime, role: Role = Role.EXTENSION
+    ) -> None:
         self.seen.append(("started", channel_name, number))
 
     def leg_answered(self, channel_id: str, at: datetime) -> None:
