@@ -126,4 +126,4 @@ class Desk(Protocol):
         """
 
     def events(self) -> AsyncIterator[MonitorEvent]:
-        """Yield what changes from now on. A reader that lags by more than 1,000 events is ended."""
+        """Yield what changes from this call on. A reader that lags by more than 1,000 events is ended."""

@@ -149,7 +149,8 @@ class Listener:
 
 async def listen(app: web.Application, host: str, port: int) -> Listener:
     """Serve `app`. Raises `OSError` when the port is taken."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    # Nobody sends us compressed requests, and a broken one would be a fault inside aiohttp instead of a refusal.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     try:
