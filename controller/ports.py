@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -178,8 +179,8 @@ class History(Protocol):
     async def day(self, since: datetime, levels: Mapping[str, tuple[float, float]]) -> Sequence[QueueDay]:
         """Return what each queue has done since `since`; `levels`: (service_level_s, short_abandoned_s) by queue."""
 
-    async def mailboxes(self) -> Mapping[str, int]:
-        """Return how many voice messages each queue holds that have not been erased."""
+    async def mailboxes(self) -> Mapping[str, tuple[int, int]]:
+        """Return how many voice messages each queue holds, erased ones aside: (new, heard)."""
 
     async def expired_audio(self, at: datetime, limit: int) -> Sequence[ExpiredAudio]:
         """Return recordings to be erased: kept until before `at` and not erased yet, oldest first."""
@@ -188,8 +189,8 @@ class History(Protocol):
 class StoredRecordings(Protocol):
     """Asterisk's finished recordings. Methods raise `TelephonyError`; `ChannelGone` when there is no such one."""
 
-    async def fetch(self, recording: str) -> bytes:
-        """Return the WAV file of a recording."""
+    async def fetch(self, recording: str, target: Path) -> None:
+        """Bring the WAV file of a recording into `target`. `OSError` when that cannot be written."""
 
     async def forget(self, recording: str) -> None:
         """Delete it; one that is not there is no error."""
