@@ -139,10 +139,13 @@ async def _body(decoder: msgspec.json.Decoder[Any] | None, request: web.Request)
         raise Problem(UNSUPPORTED, "not_json", "the body is not application/json", "set Content-Type, send JSON")
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
         raise Problem(UNSUPPORTED, "compressed", "the body is compressed", "send it without Content-Encoding")
+    too_large = Problem(TOO_LARGE, "too_large", f"more than {MAX_BODY_BYTES} bytes", "send less at once")
     try:
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise Problem(TOO_LARGE, "too_large", f"more than {MAX_BODY_BYTES} bytes", "send less at once") from None
+        raise too_large from None
+    if len(raw) > MAX_BODY_BYTES:  # the application that this one is mounted in may take more
+        raise too_large
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
