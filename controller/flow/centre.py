@@ -1,4 +1,4 @@
-"""centre.yaml: the company's numbers, calendars, extensions, and what its flows may reach."""
+"""centre.yaml: the company's numbers, calendars, extensions, queues, and what its flows may reach."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from controller.flow.calendars import CalendarDraft, CalendarKind
 from controller.flow.findings import clipped, did_you_mean
 from controller.flow.kinds import ListOf, MapOf, Nested, Pattern, RefTo, Text, Word
 from controller.flow.prompts import LANGUAGES, Prompt, PromptTable
+from controller.flow.queuekinds import QueueDraft, QueueKind
 from controller.flow.reading import BAD, Context, Kind, as_text
 from controller.flow.release import HttpHost
 from controller.flow.yamltext import Node
 
 CENTRE_FILE = "centre.yaml"
 LATER_KEYS = dict.fromkeys(
-    ("queues", "callbacks", "agents", "skills", "companies", "trunks", "purposes", "tariffs"),
+    ("callbacks", "agents", "companies", "trunks", "purposes", "tariffs"),
     "this version of Rappel does not have these yet; delete the key, or install a later version",
 )
 _HOST = re.compile(r"(?:(https?)://)?([A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?::([0-9]{1,5}))?/?")
@@ -92,7 +93,11 @@ class CentreFile(msgspec.Struct, frozen=True):
 
     numbers: Annotated[
         dict[str, NumberEntry],
-        MapOf(Nested(NumberEntry), r"\+?[0-9][0-9 .-]{0,29}|[a-z][a-z0-9]{0,39}", "a number such as +33123456789"),
+        MapOf(
+            Nested(NumberEntry),
+            r"\+?[0-9][0-9 .-]{0,29}|[a-z][a-z0-9]{0,39}|[*#][0-9*#]{1,9}",
+            "a number such as +33123456789, or a code such as *11",
+        ),
     ]
     centre: Annotated[str, Text()] = ""
     country: Annotated[str, Word(*sorted(phonenumbers.SUPPORTED_REGIONS))] = "FR"
@@ -103,5 +108,7 @@ class CentreFile(msgspec.Struct, frozen=True):
         MapOf(Nested(ExtensionEntry), r"[0-9*#]{1,20}|[a-z][a-z0-9_-]{0,39}", "an extension such as 201"),
     ] = {}
     calendars: Annotated[dict[str, CalendarDraft], MapOf(CalendarKind())] = {}
+    skills: Annotated[dict[str, str], MapOf(Text(80))] = {}
+    queues: Annotated[dict[str, QueueDraft], MapOf(QueueKind())] = {}
     http: Annotated[HttpRules, Nested(HttpRules)] = HttpRules(())
     prompts: Annotated[dict[str, Prompt | None], PromptTable()] = {}

@@ -25,6 +25,7 @@ from typing import Any, Self
 import msgspec
 
 from controller.errors import FlowError
+from controller.flow import visits
 from controller.flow.commands import (
     Answer,
     Answered,
@@ -34,6 +35,7 @@ from controller.flow.commands import (
     Dial,
     Dialled,
     DialOutcome,
+    Enqueue,
     Event,
     Failed,
     Hangup,
@@ -43,6 +45,7 @@ from controller.flow.commands import (
     LookupFailed,
     Play,
     Played,
+    QueueLeft,
 )
 from controller.flow.expressions import EvaluationError
 from controller.flow.release import APOLOGY, Release
@@ -62,6 +65,7 @@ _ANSWERS: dict[type[Command], tuple[type[Event], ...]] = {
     Collect: (Collected,),
     Lookup: (LookedUp, LookupFailed),
     Dial: (Dialled,),
+    Enqueue: (QueueLeft,),
 }
 
 
@@ -269,13 +273,15 @@ class FlowRun(RunTurn):
         if isinstance(event, Dialled) and event.outcome is DialOutcome.TALKED:
             state.talked = True
             state.talked_s += event.talk_s
+        elif isinstance(event, QueueLeft) and isinstance(state.pending, Enqueue):
+            visits.left(state, state.pending, event, self.at)
 
     def _check_duration(self) -> None:
         state = self._state
         if state.phase is Phase.GONE:
             return
         limit = self.release.flows[state.flow].limits.duration_s
-        if (self.at - state.began_at).total_seconds() - state.talked_s > limit:
+        if (self.at - state.began_at).total_seconds() - state.talked_s - state.waited_s > limit:
             raise _LimitError(f"longer than {limit:g} s (limits: duration)")
 
     def _emit(self, command: Command) -> Command | None:

@@ -25,8 +25,8 @@ from controller.flow.yamltext import ListNode, MapNode, Node, TextNode
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """Steps, flows, prompts, calendars, variables: lower case, digits, underscore; a letter first."""
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _MAX_ENTRIES = 500
 
 
@@ -126,7 +126,7 @@ class Duration(Kind):
             return BAD
         match = _DURATION.fullmatch(text.text)
         if match is None:
-            hint = f"write {text.text}s" if re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text.text) else "units: ms s m h"
+            hint = f"write {text.text}s" if re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text.text) else "units: ms s m h d"
             message = f"'{path[-1]}' must be a duration with its unit, not '{clipped(text.text, 40)}'"
             ctx.findings.error(text.mark, "duration", message, hint)
             return BAD

@@ -16,6 +16,7 @@ from controller.flow.findings import Finding, Findings, Mark, Severity, clipped
 from controller.flow.kinds import NAME
 from controller.flow.linking import compile_expr, find_secrets, link
 from controller.flow.prompts import LANGUAGES, Prompt
+from controller.flow.queues import compile_queue
 from controller.flow.release import Extension, Flow, Number, Release, number_forms
 from controller.flow.steps.base import Step
 from controller.flow.yamltext import MapNode, Node, read_yaml
@@ -113,6 +114,11 @@ def _build(draft: CentreDraft, digest: str, remarks: tuple[Finding, ...]) -> Rel
         calendars=calendars,
         http_hosts=frozenset(http.hosts),
         flows={name: _flow(flow, draft.table("prompts")) for name, flow in draft.flows.items()},
+        skills=draft.table("skills"),
+        queues={
+            name: compile_queue(name, entry.file, draft.table("prompts"))
+            for name, entry in draft.table("queues").items()
+        },
         remarks=remarks,
     )
 

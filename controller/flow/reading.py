@@ -25,7 +25,7 @@ class Bad:
 
 BAD: Final = Bad()
 
-What = Literal["step", "prompt", "calendar", "flow", "extension", "language"]
+What = Literal["step", "prompt", "calendar", "flow", "extension", "language", "queue", "skill"]
 
 
 class Reference(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from controller.flow.commands import MediaId
 from controller.flow.findings import Finding, Mark
 from controller.flow.kinds import Duration, Integer
 from controller.flow.prompts import Prompt
+from controller.flow.queues import QueuePlan
 from controller.flow.reading import Expr
 from controller.flow.steps.base import DayStatus, Defaults, Step
 
@@ -97,6 +98,9 @@ class Release(msgspec.Struct, frozen=True):
     calendars: Mapping[str, DayStatus]
     http_hosts: frozenset[HttpHost]
     flows: dict[str, Flow]
+    skills: dict[str, str] = {}
+    """What agents can do: name → what people call it."""
+    queues: dict[str, QueuePlan] = {}
     remarks: tuple[Finding, ...] = ()
     """Warnings and notes of the load."""
 
@@ -130,12 +134,16 @@ class Release(msgspec.Struct, frozen=True):
                             found.update(segment)
                         else:
                             found |= {f"say/{language}/{name}" for name in spoken.FRAGMENTS[language]}
+        if self.queues:
+            found |= {f"say/{language}/{name}" for language, names in spoken.FRAGMENTS.items() for name in names}
         return found
 
 
 @functools.lru_cache(maxsize=1024)  # the same few called numbers, call after call
 def number_forms(number: str, country: str) -> tuple[str, ...]:
     """Return the forms a telephone number is known by: bare digits, E.164 with and without +, national."""
+    if number.startswith(("*", "#")):
+        return (number,)  # a code dialled at an agent's phone
     digits = "".join(c for c in number if c.isdecimal() and c.isascii())
     plus = "+" if number.strip().startswith("+") else ""
     forms = [plus + digits]

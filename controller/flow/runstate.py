@@ -40,6 +40,13 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A place in a queue that the call has left and may come back to."""
+
+    entered_at: datetime
+    left_at: datetime
+
+
 class Frame(msgspec.Struct):
     """A flow that the call is in; the innermost one comes last."""
 
@@ -76,11 +83,18 @@ class State(msgspec.Struct):
     """The command that waits for the call to be answered."""
     answered: bool = False
     dials: int = 0
+    """Legs and bridges of the call so far, dialled or in the queues: their ids derive from the number."""
+    visits: int = 0
+    offers: int = 0
+    recordings: int = 0
+    places: dict[str, Place] = {}
+    """By queue."""
     entered: int = 0
     """Steps entered, for the limit."""
     seq: int = 0
     """Steps left, for the record."""
     talked_s: float = 0.0
+    waited_s: float = 0.0
     talked: bool = False
     failures: int = 0
     recover: bool = False

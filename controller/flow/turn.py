@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import phonenumbers
 
-from controller.flow.commands import MediaId
+from controller.flow.commands import Enqueue, MediaId
 from controller.flow.expressions import EvaluationError
 from controller.flow.linking import reads
 from controller.flow.reading import Expr, Template
@@ -20,6 +20,7 @@ from controller.flow.release import Flow, Release
 from controller.flow.runstate import Frame, State, clean
 from controller.flow.steps.base import DayStatus, Defaults, Step
 from controller.flow.trace import MASK, MAX_DIGITS
+from controller.flow.visits import Offer, enqueue
 
 
 class StepFaultError(Exception):
@@ -127,6 +128,29 @@ class RunTurn:
         """Return the number of the next dial of this call, from 1."""
         self._state.dials += 1
         return self._state.dials
+
+    def enqueue(
+        self,
+        queue: str,
+        *,
+        priority: int = 0,
+        needs: Mapping[str, int] | None = None,
+        wait_s: float | None = None,
+        callback: Offer | None = None,
+        message: Offer | None = None,
+    ) -> Enqueue:
+        """Return the command for the next visit to a queue; see `controller.flow.visits`."""
+        return enqueue(
+            self.release,
+            self._state,
+            self.at,
+            queue,
+            priority=priority,
+            needs=needs,
+            wait_s=wait_s,
+            callback=callback,
+            message=message,
+        )
 
     def note(self, **detail: Any) -> None:
         """Add to the step's record; long texts are cut."""

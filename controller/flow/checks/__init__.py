@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from controller.flow.checks.centre import check_centre
+from controller.flow.checks.queues import check_queues
 from controller.flow.checks.references import check_references
 from controller.flow.checks.structure import check_structure
 from controller.flow.checks.subflows import check_subflows
@@ -17,6 +18,7 @@ CHECKS: tuple[Callable[[CentreDraft], None], ...] = (
     check_subflows,
     check_values,
     check_centre,
+    check_queues,
 )
 
 

@@ -10,6 +10,7 @@ from controller.flow.steps.decide import Hours, Set, Switch
 from controller.flow.steps.dial import DialExtension
 from controller.flow.steps.entry import CollectDigits, Menu
 from controller.flow.steps.http import Http
+from controller.flow.steps.queue import WaitInQueue
 from controller.flow.steps.speech import HangUp, Language, Say
 from controller.flow.steps.subflow import Return, Subflow
 
@@ -23,6 +24,7 @@ _TYPES: tuple[type[Step], ...] = (
     Language,
     Http,
     DialExtension,
+    WaitInQueue,
     Subflow,
     Return,
     HangUp,
@@ -30,7 +32,7 @@ _TYPES: tuple[type[Step], ...] = (
 
 STEP_TYPES: Mapping[str, type[Step]] = MappingProxyType({each.type: each for each in _TYPES})
 
-LATER_TYPES = frozenset({"queue", "callback", "voicemail", "record", "consent", "rate", "ticket", "pay"}) | {
+LATER_TYPES = frozenset({"callback", "voicemail", "record", "consent", "rate", "ticket", "pay"}) | {
     "agent_login",
     "agent_logout",
     "agent_pause",

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 import msgspec
 
-from controller.flow.commands import Command, Event, MediaId
+from controller.flow.commands import Command, Enqueue, Event, MediaId
 from controller.flow.findings import Mark
 from controller.flow.kinds import Duration, Exit, Integer
 from controller.flow.reading import Context, Expr, Template
@@ -110,6 +110,18 @@ class Turn(Protocol):
     def next_dial(self) -> int:
         """Return the number of the next dial of this call, from 1."""
 
+    def enqueue(
+        self,
+        queue: str,
+        *,
+        priority: int = 0,
+        needs: Mapping[str, int] | None = None,
+        wait_s: float | None = None,
+        callback: tuple[str, float] | None = None,
+        message: tuple[str, float] | None = None,
+    ) -> Enqueue:
+        """Return the command for the next visit to a queue; the offers are a key and the wait before it is told."""
+
     def note(self, **detail: Any) -> None:
         """Add to the step's record."""
 
@@ -127,13 +139,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     type: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
-    """What a driver must be able to do: play, collect, lookup, dial."""
+    """What a driver must be able to do: play, collect, lookup, dial, queue, record, agents."""
     human: ClassVar[bool] = False
     """Whether the caller reaches a person, or may leave a message for one, here."""
     asks: ClassVar[bool] = False
     """Whether the caller is asked for digits, so that a way to a person must lead on from here."""
     after_hangup: ClassVar[bool] = False
     """Whether the step makes sense when the caller has gone."""
+    at_once: ClassVar[frozenset[str]] = frozenset()
+    """Exits that may be taken without any wait, although a person can be reached here."""
     ends: ClassVar[bool] = False
     """Whether the flow ends here: no exits are expected."""
 

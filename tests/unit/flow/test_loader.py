@@ -131,7 +131,7 @@ def test_a_fault_in_a_flow(old: str, new: str, rule: str) -> None:
         ("2026-12-24", "24/12/2026", "calendar"),
         ("calendars:", "zone: Europe/Pari\ncalendars:", "zone"),
         ("calendars:", "country: XX\ncalendars:", "word"),
-        ("calendars:", "queues: {}\ncalendars:", "not-yet"),
+        ("calendars:", "callbacks: {}\ncalendars:", "not-yet"),
         ("calendars:", "calendar:", "unknown-key"),
         ("endpoint: alice", "endpoint: 'PJSIP/alice&Local/0899@out'", "form"),
         ('"100":', '"01 23 45 67 89":', "same-number"),

@@ -1,0 +1,79 @@
+"""A run's visits to the queues: where the numbers of what they make go on, and how long a place is kept.
+
+A place is the time a caller entered a queue first. A caller who leaves it without having talked (to hear an offer, to
+answer a menu after a long wait) and comes back to the same queue within `KEPT_S` has the same place; the longest wait
+counts from the return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from controller.flow.commands import Enqueue, QueueExit, QueueLeft, VisitProgress
+from controller.flow.release import Release
+from controller.flow.runstate import Place, State
+
+KEPT_S = 120.0
+_GIVEN_UP = frozenset({QueueExit.TALKED, QueueExit.FULL, QueueExit.CLOSED})
+Offer = tuple[str, float]
+"""The key of an offer, and after how many seconds of waiting it is made."""
+
+
+def enqueue(
+    release: Release,
+    state: State,
+    at: datetime,
+    queue: str,
+    *,
+    priority: int = 0,
+    needs: Mapping[str, int] | None = None,
+    wait_s: float | None = None,
+    callback: Offer | None = None,
+    message: Offer | None = None,
+) -> Enqueue:
+    """Return the command for the next visit of a call, to `queue`; `wait_s` is at most the queue's own."""
+    longest_s = release.queues[queue].rules.wait_s
+    kept = state.places.get(queue)
+    entered_at = kept.entered_at if kept and (at - kept.left_at).total_seconds() <= KEPT_S else at
+    state.visits += 1
+    used = VisitProgress(
+        queue=queue,
+        visit=state.visits,
+        leg=state.dials,
+        bridge=state.dials,
+        recording=state.recordings,
+        offer=state.offers,
+    )
+    callback_key, callback_after_s = callback or ("", 0.0)
+    message_key, message_after_s = message or ("", 0.0)
+    return Enqueue(
+        queue=queue,
+        number=state.visits,
+        entered_at=entered_at,
+        language=state.language,
+        priority=priority,
+        needs=dict(needs or {}),
+        wait_s=(at - entered_at).total_seconds() + min(longest_s, wait_s or longest_s),
+        callback_key=callback_key,
+        callback_after_s=callback_after_s,
+        message_key=message_key,
+        message_after_s=message_after_s,
+        progress=None if used == VisitProgress(queue=queue) else used,
+    )
+
+
+def left(state: State, command: Enqueue, event: QueueLeft, at: datetime) -> None:
+    """Take over from a visit that is over what the call goes on with: numbers used, time spent, the place kept."""
+    used = command.progress
+    if used is not None:
+        state.visits = max(state.visits, used.visit)
+        state.dials = max(state.dials, used.leg, used.bridge)
+        state.recordings = max(state.recordings, used.recording)
+        state.offers = max(state.offers, used.offer)
+    state.waited_s += event.waited_s
+    state.talked_s += event.talk_s
+    state.talked = state.talked or event.exit is QueueExit.TALKED or event.talk_s > 0
+    state.places.pop(command.queue, None)
+    if event.exit not in _GIVEN_UP:
+        state.places[command.queue] = Place(command.entered_at, at)
