@@ -1,0 +1,185 @@
+"""What is open now and what each queue has done today, read off the entries of the record as they are written.
+
+Offered, answered, abandoned and in level are counted by the formulas of `docs/figures.md`: a visit to a queue counts
+for the day it ends in, its wait is from `QueueEntered.at` to `QueueExited.at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from controller.acd.model import Queue
+from controller.cdr.entries import (
+    AgentChanged,
+    AudioErased,
+    AudioKept,
+    Disposed,
+    DistributionEntry,
+    OfferEnded,
+    OfferMade,
+    QueueEntered,
+    QueueExited,
+    TalkEnded,
+    TalkEvent,
+    TalkStarted,
+)
+from controller.ports import QueueDay
+
+MAX_OPEN = 20_000
+"""Visits, offers and talks that may be open at once; far above what a controller serves."""
+
+
+_KINDS = {TalkEvent: "talk.event", Disposed: "call.disposed", AgentChanged: "agent.changed"}
+
+
+class OpenVisit(msgspec.Struct, frozen=True):
+    """A wait that has not ended."""
+
+    queue: str
+    at: datetime
+
+
+class OpenTalk(msgspec.Struct, frozen=True):
+    """An offer or a conversation that has not ended."""
+
+    queue: str
+    agent: str
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a monitor event says beside the entry's own fields. An empty `kind` is for the record alone."""
+
+    kind: str
+    queue: str = ""
+    agent: str = ""
+
+
+class LedgerState(msgspec.Struct):
+    """The ledger as it is kept over a restart; keys are `<call> <number>`."""
+
+    day: date | None = None
+    figures: dict[str, QueueDay] = {}
+    visits: dict[str, OpenVisit] = {}
+    offers: dict[str, OpenTalk] = {}
+    talks: dict[str, OpenTalk] = {}
+
+
+class Ledger:
+    """See the module. `zone` is the centre's: midnight there begins a new day."""
+
+    def __init__(self) -> None:
+        self._state = LedgerState()
+        self._zone = ZoneInfo("UTC")
+        self._queues: Mapping[str, Queue] = {}
+
+    def use(self, queues: Mapping[str, Queue], zone: str) -> None:
+        """Count by these queues' thresholds from now on."""
+        self._queues, self._zone = queues, ZoneInfo(zone)
+
+    def note(self, entry: DistributionEntry) -> Told:
+        """Take an entry in; return what those who watch are told."""
+        match entry:
+            case QueueEntered() | QueueExited():
+                return self._visit(entry)
+            case OfferMade() | OfferEnded():
+                return self._offer(entry)
+            case TalkStarted() | TalkEnded():
+                return self._talk(entry)
+            case AudioKept():
+                return Told("message.left" if entry.kind == "message" else "recording.kept", entry.queue, entry.agent)
+            case AudioErased():
+                return Told("")
+            case TalkEvent() | Disposed() | AgentChanged():
+                return Told(_KINDS[type(entry)], getattr(entry, "queue", ""), entry.agent)
+
+    def day(self, queue: str, now: datetime) -> QueueDay:
+        """Return what `queue` has done since midnight."""
+        self._turn_to(now)
+        return self._state.figures.get(queue) or QueueDay(queue)
+
+    def midnight(self, now: datetime) -> datetime:
+        """Return when the day of `now` began in the centre's zone, in UTC."""
+        return datetime.combine(now.astimezone(self._zone).date(), time(), self._zone).astimezone(UTC)
+
+    def load_day(self, figures: Iterable[QueueDay], now: datetime) -> None:
+        """Take the record's word for today; what was counted here since the question was asked is lost."""
+        self._turn_to(now)
+        self._state.figures = {each.queue: each for each in figures}
+
+    def kept(self) -> LedgerState:
+        """Return what a restart needs."""
+        return self._state
+
+    def restore(self, state: LedgerState) -> None:
+        """Go on from what an earlier controller kept."""
+        self._state = state
+
+    def forget_calls(self, alive: frozenset[str]) -> None:
+        """Drop what is open of calls that are not `alive`: nobody will close it."""
+        state = self._state
+        state.visits = {key: each for key, each in state.visits.items() if key.partition(" ")[0] in alive}
+        state.offers = {key: each for key, each in state.offers.items() if key.partition(" ")[0] in alive}
+        state.talks = {key: each for key, each in state.talks.items() if key.partition(" ")[0] in alive}
+
+    def _visit(self, entry: QueueEntered | QueueExited) -> Told:
+        key = _key(entry.call_id, entry.visit)
+        if isinstance(entry, QueueEntered):
+            _bounded(self._state.visits)[key] = OpenVisit(entry.queue, entry.at)
+            return Told("queue.entered", entry.queue, entry.from_agent)
+        visit = self._state.visits.pop(key, None)
+        if visit is None:
+            return Told("queue.left", "", entry.agent)
+        self._count(visit, entry)
+        return Told("queue.left", visit.queue, entry.agent)
+
+    def _offer(self, entry: OfferMade | OfferEnded) -> Told:
+        key = _key(entry.call_id, entry.offer)
+        if isinstance(entry, OfferMade):
+            _bounded(self._state.offers)[key] = OpenTalk(entry.queue, entry.agent)
+            return Told("offer.made", entry.queue, entry.agent)
+        offer = self._state.offers.pop(key, OpenTalk("", ""))
+        return Told("offer.ended", offer.queue, offer.agent)
+
+    def _talk(self, entry: TalkStarted | TalkEnded) -> Told:
+        key = _key(entry.call_id, entry.talk)
+        if isinstance(entry, TalkStarted):
+            _bounded(self._state.talks)[key] = OpenTalk(entry.queue, entry.agent)
+            return Told("talk.started", entry.queue, entry.agent)
+        talk = self._state.talks.pop(key, OpenTalk("", ""))
+        return Told("talk.ended", talk.queue, talk.agent)
+
+    def _count(self, visit: OpenVisit, exited: QueueExited) -> None:
+        self._turn_to(exited.at)
+        wait_s = (exited.at - visit.at).total_seconds()
+        rules = self._queues.get(visit.queue) or Queue(name=visit.queue)
+        before = self._state.figures.get(visit.queue) or QueueDay(visit.queue)
+        answered, abandoned = exited.exit == "connected", exited.exit == "abandoned"
+        self._state.figures[visit.queue] = QueueDay(
+            queue=visit.queue,
+            offered=before.offered + 1,
+            answered=before.answered + answered,
+            abandoned=before.abandoned + abandoned,
+            short_abandoned=before.short_abandoned + (abandoned and wait_s < rules.short_abandoned_s),
+            in_level=before.in_level + (answered and wait_s <= rules.service_level_s),
+        )
+
+    def _turn_to(self, now: datetime) -> None:
+        day = now.astimezone(self._zone).date()
+        if self._state.day != day:
+            self._state.day, self._state.figures = day, {}
+
+
+def _key(call_id: str, number: int) -> str:
+    return f"{call_id} {number}"
+
+
+def _bounded(opened: dict[str, Any]) -> dict[str, Any]:
+    """Make room for one more: the oldest goes."""
+    if len(opened) >= MAX_OPEN:
+        del opened[next(iter(opened))]
+    return opened

@@ -1,0 +1,85 @@
+"""Small files that survive the controller: written whole, beside the old one, then put in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+import structlog
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class StateFile(Generic[T]):
+    """One file of JSON, readable by the owner alone. A killed process leaves the old content or the new one.
+
+    `soon` writes within `delay_s`, however often it is called; `now` at the end of the loop's turn. What is written
+    is what `read_state` returns then. A disk that takes nothing is logged once, and tried again with each change.
+    """
+
+    def __init__(self, path: Path, kind: type[T], read_state: Callable[[], T], *, delay_s: float = 0.1) -> None:
+        self._path = path
+        self._decoder = msgspec.json.Decoder(kind)
+        self._read_state = read_state
+        self._delay_s = delay_s
+        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._hurried = False
+        self.broken = ""
+        """Why the last writing failed; empty when it did not."""
+
+    def load(self) -> T | None:
+        """Return what an earlier controller kept; None when there is nothing, or nothing that can be read."""
+        try:
+            return self._decoder.decode(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
+            log.error(  # noqa: TRY400 - the message says it all
+                "state.unreadable", path=str(self._path), error=str(error), do="begun anew; agents log in again"
+            )
+            return None
+
+    def soon(self) -> None:
+        """Write within `delay_s`."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._delay_s, self.write)
+
+    def now(self) -> None:
+        """Write once whoever is running has let go of the loop."""
+        if self._hurried:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._hurried = True
+        self._timer = asyncio.get_running_loop().call_soon(self.write)
+
+    def write(self) -> None:
+        """Write at once: a change that waits to be written is in it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._hurried = None, False
+        scratch = self._path.with_suffix(".new")
+        try:
+            data = msgspec.json.encode(self._read_state())
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            scratch.replace(self._path)
+        except OSError as error:
+            if not self.broken:
+                log.error(  # noqa: TRY400 - the message says it all
+                    "state.not_kept",
+                    path=str(self._path),
+                    error=error.strerror,
+                    do="free disk space: a restart would forget who is logged in",
+                )
+            self.broken = error.strerror or str(error)
+        else:
+            self.broken = ""
