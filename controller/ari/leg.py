@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from controller.ari.events import AnyEvent
 from controller.ari.generated import models
 from controller.ari.line import hangup_cause
+from controller.cdr.entries import Role
 from controller.ports import LegObserver
 
 _PLAIN = (0, 16)
@@ -30,15 +31,25 @@ class Leg:
         self._observer = observer
 
     @property
+    def ended_at(self) -> datetime:
+        """When it ended; now, as long as it has not."""
+        return self._ended_at or datetime.now(UTC)
+
+    @property
+    def explained(self) -> bool:
+        """Whether its far end has said why it hangs up: nothing better will come."""
+        return self._hint not in _PLAIN
+
+    @property
     def talked_s(self) -> float:
         """How long the conversation has lasted, by Asterisk's clock at both ends where events gave the times."""
         if self.answered_at is None:
             return 0.0
-        return max(0.0, ((self._ended_at or datetime.now(UTC)) - self.answered_at).total_seconds())
+        return max(0.0, (self.ended_at - self.answered_at).total_seconds())
 
-    def exists(self, channel: models.Channel, number: str) -> None:
+    def exists(self, channel: models.Channel, number: str, role: Role = Role.EXTENSION) -> None:
         """Note that Asterisk has the channel towards `number`."""
-        self._observer.leg_started(self.id, channel.name, number, channel.creationtime)
+        self._observer.leg_started(self.id, channel.name, number, channel.creationtime, role)
 
     def note(self, event: AnyEvent, *, by_callee: bool) -> None:
         """Take note of an event of this channel; `by_callee`: if it ends now, its far end has done it."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -16,6 +17,7 @@ from controller.ari.router import Router
 from controller.ari.transport import Transport
 from controller.errors import ChannelGone, TelephonyError
 from controller.ids import CallId
+from controller.switchboard import Ask
 
 T = TypeVar("T")
 
@@ -40,6 +42,9 @@ class Ways(Transport, Protocol):
     async def at_once(self, operation: Operation[T]) -> T:
         """Like `request`, the fast way, about a channel that plays nothing."""
 
+    def post(self, operation: Operation[None], failed: Callable[[TelephonyError], object]) -> None:
+        """Send what never waits, without waiting."""
+
 
 class Line:
     """One caller's channel: its inbox, what was learnt from it, and the way to ask Asterisk for something."""
@@ -56,7 +61,6 @@ class Line:
         self._inbox: Inbox = router.open(channel_id)
         self._cause: int | None = None
         self._destroyed = False
-        self._background: set[asyncio.Task[None]] = set()
 
     @property
     def gone(self) -> bool:
@@ -95,23 +99,17 @@ class Line:
         except ChannelGone:
             return None
 
-    async def send(self, operation: Operation[Any]) -> None:
-        """Send without waiting for the answer, but before any later request on the same way."""
-        self._spawn(self._send_quietly(operation))
-        await asyncio.sleep(0)  # the frame leaves in the first step of that task
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _send_quietly(self, operation: Operation[Any]) -> None:
+    async def attempt_to(self, operation: Operation[None]) -> bool:
+        """Make a request whose object may be gone already; return whether it was there."""
         try:
             await self._transport.request(operation)
         except ChannelGone:
-            pass  # it ended by itself meanwhile
-        except TelephonyError as error:
-            log.warning("ari_request_failed", operation=operation.name, error=str(error))
+            return False
+        return True
+
+    async def send(self, operation: Operation[None]) -> None:
+        """Send what never waits without waiting for the answer, before any later request on the same way."""
+        self._transport.post(operation, partial(_note_failure, operation.name))
 
     # --- events -------------------------------------------------------------------------------------------
 
@@ -121,6 +119,10 @@ class Line:
         if item is not None:
             self._note(item)
         return item
+
+    def deliver(self, ask: Ask, *, keep: int) -> bool:
+        """Put `ask` among the events; False when the call has ended or only `keep` places are left."""
+        return self._inbox.room > keep and self._inbox.put(ask)
 
     def catch_up(self, note: Callable[[Item], None] | None = None) -> None:
         """Note what came while nobody looked; `note` is told of each item too."""
@@ -141,6 +143,8 @@ class Line:
         return self.cause
 
     def _note(self, item: Item) -> None:
+        if isinstance(item, Ask):
+            return
         if isinstance(item, ChannelLost):
             if item.channel_id == self.channel_id:
                 self._cause = self._cause or 0
@@ -164,6 +168,11 @@ class Line:
             self.digits.append(digit)
         else:
             log.warning("ari_digits_dropped", kept=MAX_AHEAD)
+
+
+def _note_failure(name: str, error: TelephonyError) -> None:
+    if not isinstance(error, ChannelGone):  # it ended by itself meanwhile
+        log.warning("ari_request_failed", operation=name, error=str(error))
 
 
 def hangup_cause(event: models.ChannelHangupRequest) -> int:

@@ -13,6 +13,7 @@ from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.inbox import Resynchronised
 from controller.ari.line import Line, Link
+from controller.ari.switchboard import AriSwitchboard
 from controller.errors import AsteriskRefused, AsteriskUnreachable
 from controller.flow.commands import (
     Answer,
@@ -87,10 +88,11 @@ class AriTelephone:
         self._unsettled = resumed
         self._fresh = not resumed
         self._dialling: Dialling | None = None
+        self._switchboard = AriSwitchboard(line, audio=audio, legs=legs, resumed=resumed)
 
-    def switchboard(self) -> Switchboard | None:
+    def switchboard(self) -> Switchboard:
         """See `Telephone.switchboard`."""
-        return None
+        return self._switchboard
 
     async def perform(self, command: Command) -> Event:
         """See `Telephone.perform`."""
