@@ -17,7 +17,8 @@ import msgspec
 
 MediaId = str
 """Names one piece of audio: `<lang>/<prompt file>`, `<lang>/tts/<slug>.<hash>`, `say/<lang>/<fragment>`
-or `silence/<milliseconds>`. The audio library of the driver's side knows where it lies."""
+or `silence/<milliseconds>`; the audio library of the driver's side knows where it lies. `recording/<number>` is the
+call's own recording of that number (`Record`)."""
 
 
 class DigitRules(msgspec.Struct, frozen=True):
@@ -132,7 +133,8 @@ class Enqueue(msgspec.Struct, frozen=True, tag=True):
     `entered_at` is the original entry time: place and wait count from it, also after a restart. `number` counts the
     visits to queues of this call from 1. `callback_key` and `message_key` end the wait when pressed
     (`callback_after_s`: offered only after that wait). `language` is the caller's. Not performed by the telephone
-    alone: the calls layer does it over a `Switchboard`.
+    alone: the calls layer does it over a `Switchboard`. `progress` is None in a call's first visit; in a later one it
+    starts with the numbers the call has used so far, in phase `waiting`, so that no id is used twice.
     """
 
     queue: str
@@ -295,11 +297,13 @@ class AgentActed(msgspec.Struct, frozen=True, tag=True):
 class HungUp(msgspec.Struct, frozen=True, tag=True):
     """The caller has gone.
 
-    `cause` is the Q.850 cause of the caller's channel, `talk_s` how long the pending `Dial` had talked.
+    `cause` is the Q.850 cause of the caller's channel, `talk_s` how long the pending `Dial` or `Enqueue` had
+    talked, `recorded_s` how long the pending `Record` had recorded.
     """
 
     cause: int = 16
     talk_s: float = 0.0
+    recorded_s: float = 0.0
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
