@@ -1,0 +1,1 @@
+"""Conversations: from the moment an agent and a customer share a bridge until they part."""
