@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from collections import Counter
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 
 from controller.acd.model import AgentAccount, AgentId, AgentView, Refused
 from controller.calls.desk import Desk
-from controller.ports import AgentDirectory, AgentSecret
+from controller.calls.enrolment import (
+    MAX_IMPORT,
+    EnrolmentError,
+    Extension,
+    Grade,
+    Language,
+    Name,
+    NewAgent,
+    Rank,
+    SipAccount,
+    Slug,
+    enrol,
+    new_sip_account,
+)
+from controller.ports import AgentDirectory
 from controller.web.api.access import Scope, require_self
 from controller.web.api.problems import CONFLICT, NOT_FOUND, UNPROCESSABLE, Problem, of_refusal
 from controller.web.api.routes import ApiRequest, Nothing, Route, missing
-
-REALM = "rappel"
-"""The digest realm of the agents' SIP accounts."""
-_PASSWORD_BYTES = 15
-MAX_IMPORT = 2000
-
-Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")]
-Extension = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2,10}$")]
-Grade = Annotated[int, msgspec.Meta(ge=1, le=5)]
-Rank = Annotated[int, msgspec.Meta(ge=1, le=9)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f\"<>\\]+$")]
-Language = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$")]
-
-
-class NewAgent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An account to create. The extension is also the SIP user name; grades are 1 to 5, ranks 1 (first) to 9."""
-
-    agent: Slug
-    name: Name
-    extension: Extension
-    skills: dict[Slug, Grade] = {}
-    languages: tuple[Language, ...] = ()
-    queues: dict[Slug, Rank] = {}
-    supervisor: bool = False
-    enabled: bool = True
 
 
 class AgentChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,15 +38,6 @@ class AgentChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     queues: dict[Slug, Rank] | msgspec.UnsetType = msgspec.UNSET
     supervisor: bool | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
-
-
-class SipAccount(msgspec.Struct, frozen=True):
-    """What the agent's phone logs in with. The password is shown here and never again."""
-
-    agent: AgentId
-    username: str
-    password: str
-    realm: str = REALM
 
 
 class AgentWithView(msgspec.Struct, frozen=True):
@@ -213,15 +189,17 @@ class AgentRoutes:
         if any(each.agent == request.body.agent for each in await self._directory.accounts()):
             advice = "choose another id, or change that account with PATCH"
             raise Problem(CONFLICT, "agent_exists", f"there is an agent '{request.body.agent}' already", advice)
-        account = _account(request.body)
+        account = request.body.account()
         sip, secret = new_sip_account(account)
         await self._directory.put([account], [secret])
         return sip
 
     async def import_(self, request: ApiRequest[Nothing, list[NewAgent]]) -> list[SipAccount]:
         """Create or change many."""
-        accounts = [_account(each) for each in request.body]
-        return await import_accounts(self._directory, accounts)
+        try:
+            return await enrol(self._directory, request.body)
+        except EnrolmentError as error:
+            raise Problem(UNPROCESSABLE, "invalid", str(error)) from None
 
     async def change(self, request: ApiRequest[Nothing, AgentChange]) -> AgentAccount:
         """Change what is given."""
@@ -279,41 +257,6 @@ class AgentRoutes:
     async def extend(self, request: ApiRequest[Nothing, ExtendBody]) -> None:
         """Extend the wrap-up."""
         _done(self._desk.extend_wrap_up(_who(request), request.body.seconds, by=request.token.actor))
-
-
-def new_sip_account(account: AgentAccount) -> tuple[SipAccount, AgentSecret]:
-    """Return a generated SIP account for an agent, and the secret to store in its place."""
-    password = secrets.token_urlsafe(_PASSWORD_BYTES)
-    ha1 = hashlib.md5(f"{account.extension}:{REALM}:{password}".encode(), usedforsecurity=False).hexdigest()
-    return SipAccount(account.agent, account.extension, password), AgentSecret(account.agent, ha1)
-
-
-async def import_accounts(directory: AgentDirectory, accounts: Sequence[AgentAccount]) -> list[SipAccount]:
-    """Create or change all of `accounts` or none; return the SIP accounts of those that are new or moved.
-
-    Raises `Problem` when one is named twice, `StoreConflict` when an extension is taken.
-    """
-    named: dict[str, list[str]] = {
-        "agent": [each.agent for each in accounts],
-        "extension": [each.extension for each in accounts],
-    }
-    for what, values in named.items():
-        twice = sorted(value for value, times in Counter(values).items() if times > 1)
-        if twice:
-            detail = f"{what} {', '.join(twice[:5])} stands more than once in the list"
-            raise Problem(UNPROCESSABLE, "invalid", detail, "give each agent once, nothing was imported")
-    known = {each.agent: each for each in await directory.accounts()}
-    fresh = [
-        new_sip_account(each)
-        for each in accounts
-        if each.agent not in known or known[each.agent].extension != each.extension
-    ]
-    await directory.put(accounts, [secret for _, secret in fresh])
-    return [sip for sip, _ in fresh]
-
-
-def _account(new: NewAgent) -> AgentAccount:
-    return msgspec.convert(msgspec.structs.asdict(new), AgentAccount)
 
 
 def _who(request: ApiRequest[Any, Any]) -> AgentId:
