@@ -133,8 +133,8 @@ class Enqueue(msgspec.Struct, frozen=True, tag=True):
     `entered_at` is the original entry time: place and wait count from it, also after a restart. `number` counts the
     visits to queues of this call from 1. `callback_key` and `message_key` end the wait when pressed
     (`callback_after_s`: offered only after that wait). `language` is the caller's. Not performed by the telephone
-    alone: the calls layer does it over a `Switchboard`. `progress` is None in a call's first visit; in a later one it
-    starts with the numbers the call has used so far, in phase `waiting`, so that no id is used twice.
+    alone: the calls layer does it over a `Switchboard`. `progress` is None in a call's first visit; in a later
+    one it is what the last visit left, in phase `new`, so that no id is used twice.
     """
 
     queue: str

@@ -27,6 +27,8 @@ import msgspec
 from controller.errors import FlowError
 from controller.flow import visits
 from controller.flow.commands import (
+    AgentAct,
+    AgentActed,
     Answer,
     Answered,
     Collect,
@@ -40,12 +42,16 @@ from controller.flow.commands import (
     Failed,
     Hangup,
     HungUp,
+    KeepMessage,
     LookedUp,
     Lookup,
     LookupFailed,
+    MessageKept,
     Play,
     Played,
     QueueLeft,
+    Record,
+    Recorded,
 )
 from controller.flow.expressions import EvaluationError
 from controller.flow.release import APOLOGY, Release
@@ -66,6 +72,9 @@ _ANSWERS: dict[type[Command], tuple[type[Event], ...]] = {
     Lookup: (LookedUp, LookupFailed),
     Dial: (Dialled,),
     Enqueue: (QueueLeft,),
+    Record: (Recorded,),
+    KeepMessage: (MessageKept,),
+    AgentAct: (AgentActed,),
 }
 
 
@@ -293,7 +302,8 @@ class FlowRun(RunTurn):
             return self._next_hangup_chain()
         if isinstance(command, Hangup):
             return self._hang_up(command)
-        if not state.answered and not isinstance(command, Lookup | Answer):
+        state.messaged = state.messaged or isinstance(command, KeepMessage)
+        if not state.answered and not isinstance(command, Lookup | AgentAct | Answer):
             state.deferred = command
             command = Answer()
         state.pending = command
@@ -331,23 +341,42 @@ class FlowRun(RunTurn):
         state = self._state
         if state.phase is Phase.GONE:
             return self._next_hangup_chain()
+        last = self._last_wish(event)
         state.talked = state.talked or event.talk_s > 0
         state.talked_s += event.talk_s
         if state.ending is None:
             at_end = bool(state.frames) and bool(self._frame.step) and self._step.ends
-            disposition = Disposition.COMPLETED if at_end else Disposition.ABANDONED
+            disposition = Disposition.COMPLETED if at_end or state.messaged else Disposition.ABANDONED
             if state.talked:
                 disposition = Disposition.TALKED
             state.ending = Ending(disposition, EndedBy.CALLER, event.cause)
-        self._trail.leave_all("hung_up", self.at)
         state.phase = Phase.GONE
+        if last is not None:
+            state.pending = last
+            return last
+        self._trail.leave_all("hung_up", self.at)
         return self._next_hangup_chain()
+
+    def _last_wish(self, event: HungUp) -> Command | None:
+        """Return what the present step has still to do for a caller who has left."""
+        state = self._state
+        if state.phase is not Phase.STEPS or not self.step_name:
+            return None
+        try:
+            command = self._step.gone(self, event)
+        except Exception as error:  # noqa: BLE001 - one step's bug is that call's
+            self._trail.fault(self._bug(error), traceback.format_exc() if not self.holds_secrets else "")
+            return None
+        state.messaged = state.messaged or command is not None
+        return command
 
     def _next_hangup_chain(self) -> Command | None:
         state = self._state
         while state.frames:
             frame = state.frames[-1]
             first = self.release.flows[frame.flow].on_hangup
+            if not frame.in_hangup:
+                self._trail.leave("hung_up", self.at, frame)  # what it had still to do is done
             if first and not frame.in_hangup:
                 frame.in_hangup = True
                 return self._advance(functools.partial(self._enter_step, first))

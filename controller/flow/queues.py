@@ -14,12 +14,10 @@ from controller.acd.model import Overflow, Queue, Rung, Strategy
 from controller.flow.commands import MediaId
 from controller.flow.prompts import LANGUAGES, Prompt
 from controller.flow.queuekinds import QueueFile
-from controller.flow.spoken import say_digits, say_number
-from controller.flow.spoken.waiting import place_fragments, wait_fragment
+from controller.flow.spoken.waiting import key_notice, place_notice, wait_notice
 
 Heard = dict[str, tuple[MediaId, ...]]
 """What is played, by language; empty where the operator named nothing."""
-_MAX_PLACE = 999
 
 
 class RecordRule(msgspec.Struct, frozen=True):
@@ -72,12 +70,9 @@ class QueuePlan(msgspec.Struct, frozen=True, kw_only=True):
         """Return the news of a place (from 1; 0: unknown) and a wait (None: unknown), if the queue tells them."""
         media: list[MediaId] = []
         if self.says_position and position > 0:
-            fragments = place_fragments(position)
-            media += _say(language, *fragments)
-            if fragments == ("place",):
-                media += _say(language, *say_number(min(position, _MAX_PLACE), _spoken(language)))
+            media += _say(language, place_notice(position))
         if self.says_estimate and estimate_s is not None:
-            media += _say(language, wait_fragment(estimate_s))
+            media += _say(language, wait_notice(estimate_s))
         return tuple(media)
 
     def comfort(self, language: str, n: int) -> tuple[MediaId, ...]:
@@ -171,13 +166,9 @@ def _in(heard: Heard, language: str) -> tuple[MediaId, ...]:
     return next(iter(heard.values()), ()) if found is None else found
 
 
-def _say(language: str, *fragments: str) -> tuple[MediaId, ...]:
-    return tuple(f"say/{_spoken(language)}/{fragment}" for fragment in fragments)
+def _say(language: str, notice: str) -> tuple[MediaId, ...]:
+    return (f"say/{language if language in LANGUAGES else LANGUAGES[0]}/{notice}",)
 
 
 def _with_key(notice: str, language: str, key: str) -> tuple[MediaId, ...]:
-    return _say(language, notice, *say_digits(key, _spoken(language))) if key else ()
-
-
-def _spoken(language: str) -> str:
-    return language if language in LANGUAGES else LANGUAGES[0]
+    return _say(language, key_notice(notice, key)) if key else ()

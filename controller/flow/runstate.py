@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from controller.flow.commands import Answer, Command, Lookup
+from controller.flow.commands import Answer, Command, Lookup, VisitProgress
 from controller.flow.trace import Ending
 
 
@@ -83,10 +83,13 @@ class State(msgspec.Struct):
     """The command that waits for the call to be answered."""
     answered: bool = False
     dials: int = 0
-    """Legs and bridges of the call so far, dialled or in the queues: their ids derive from the number."""
     visits: int = 0
-    offers: int = 0
+    """To the queues; `visit` is how far the last one came."""
+    visit: VisitProgress | None = None
     recordings: int = 0
+    """By voicemail steps."""
+    messaged: bool = False
+    """The caller has left a message."""
     places: dict[str, Place] = {}
     """By queue."""
     entered: int = 0

@@ -152,6 +152,19 @@ class RunTurn:
             message=message,
         )
 
+    def next_recording(self) -> int:
+        """Return the number of the next recording of this call, from 1."""
+        self._state.recordings += 1
+        return self._state.recordings
+
+    def notice(self, name: str) -> tuple[MediaId, ...]:
+        """Return a notice of Rappel's own, in the call's language."""
+        return (f"say/{self._state.language}/{name}",)
+
+    def greeting(self, queue: str) -> tuple[MediaId, ...]:
+        """Return what a queue says before the tone of a voice message."""
+        return self.release.queues[queue].message_greeting(self._state.language)
+
     def note(self, **detail: Any) -> None:
         """Add to the step's record; long texts are cut."""
         frame = self._frame

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+import msgspec
+
 from controller.flow.commands import Enqueue, QueueExit, QueueLeft, VisitProgress
 from controller.flow.release import Release
 from controller.flow.runstate import Place, State
 
 KEPT_S = 120.0
+NEW = "new"
+"""The phase of a visit that has not begun."""
 _GIVEN_UP = frozenset({QueueExit.TALKED, QueueExit.FULL, QueueExit.CLOSED})
 Offer = tuple[str, float]
 """The key of an offer, and after how many seconds of waiting it is made."""
@@ -37,14 +41,6 @@ def enqueue(
     kept = state.places.get(queue)
     entered_at = kept.entered_at if kept and (at - kept.left_at).total_seconds() <= KEPT_S else at
     state.visits += 1
-    used = VisitProgress(
-        queue=queue,
-        visit=state.visits,
-        leg=state.dials,
-        bridge=state.dials,
-        recording=state.recordings,
-        offer=state.offers,
-    )
     callback_key, callback_after_s = callback or ("", 0.0)
     message_key, message_after_s = message or ("", 0.0)
     return Enqueue(
@@ -59,21 +55,25 @@ def enqueue(
         callback_after_s=callback_after_s,
         message_key=message_key,
         message_after_s=message_after_s,
-        progress=None if used == VisitProgress(queue=queue) else used,
+        progress=_renewed(state.visit, queue, state.visits),
     )
 
 
 def left(state: State, command: Enqueue, event: QueueLeft, at: datetime) -> None:
     """Take over from a visit that is over what the call goes on with: numbers used, time spent, the place kept."""
-    used = command.progress
-    if used is not None:
-        state.visits = max(state.visits, used.visit)
-        state.dials = max(state.dials, used.leg, used.bridge)
-        state.recordings = max(state.recordings, used.recording)
-        state.offers = max(state.offers, used.offer)
+    if command.progress is not None:
+        state.visit = command.progress
+        state.visits = max(state.visits, command.progress.visit)
     state.waited_s += event.waited_s
     state.talked_s += event.talk_s
     state.talked = state.talked or event.exit is QueueExit.TALKED or event.talk_s > 0
     state.places.pop(command.queue, None)
     if event.exit not in _GIVEN_UP:
         state.places[command.queue] = Place(command.entered_at, at)
+
+
+def _renewed(last: VisitProgress | None, queue: str, visit: int) -> VisitProgress | None:
+    """Return what the next visit goes on from: the numbers of the last one, and none of its legs."""
+    if last is None:
+        return None
+    return msgspec.structs.replace(last, queue=queue, visit=visit, phase=NEW, agent="", legs=(), connected_at=None)

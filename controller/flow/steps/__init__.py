@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from controller.flow.steps.agent import AgentLogin, AgentLogout, AgentPause, AgentReady, AgentResume
 from controller.flow.steps.base import Step
 from controller.flow.steps.decide import Hours, Set, Switch
 from controller.flow.steps.dial import DialExtension
@@ -13,6 +14,7 @@ from controller.flow.steps.http import Http
 from controller.flow.steps.queue import WaitInQueue
 from controller.flow.steps.speech import HangUp, Language, Say
 from controller.flow.steps.subflow import Return, Subflow
+from controller.flow.steps.voicemail import Voicemail
 
 _TYPES: tuple[type[Step], ...] = (
     Say,
@@ -25,17 +27,18 @@ _TYPES: tuple[type[Step], ...] = (
     Http,
     DialExtension,
     WaitInQueue,
+    Voicemail,
     Subflow,
     Return,
     HangUp,
+    AgentLogin,
+    AgentLogout,
+    AgentPause,
+    AgentResume,
+    AgentReady,
 )
 
 STEP_TYPES: Mapping[str, type[Step]] = MappingProxyType({each.type: each for each in _TYPES})
 
-LATER_TYPES = frozenset({"callback", "voicemail", "record", "consent", "rate", "ticket", "pay"}) | {
-    "agent_login",
-    "agent_logout",
-    "agent_pause",
-    "agent_resume",
-}
+LATER_TYPES = frozenset({"callback", "record", "consent", "rate", "ticket", "pay"})
 """Types that the language knows and that this version does not run."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 import msgspec
 
-from controller.flow.commands import Command, Enqueue, Event, MediaId
+from controller.flow.commands import Command, Enqueue, Event, HungUp, MediaId
 from controller.flow.findings import Mark
 from controller.flow.kinds import Duration, Exit, Integer
 from controller.flow.reading import Context, Expr, Template
@@ -122,6 +122,15 @@ class Turn(Protocol):
     ) -> Enqueue:
         """Return the command for the next visit to a queue; the offers are a key and the wait before it is told."""
 
+    def next_recording(self) -> int:
+        """Return the number of the next recording of this call, from 1."""
+
+    def notice(self, name: str) -> tuple[MediaId, ...]:
+        """Return a notice of Rappel's own, in the call's language."""
+
+    def greeting(self, queue: str) -> tuple[MediaId, ...]:
+        """Return what a queue says before the tone of a voice message."""
+
     def note(self, **detail: Any) -> None:
         """Add to the step's record."""
 
@@ -161,3 +170,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def resume(self, run: Turn, event: Event | Returned) -> Outcome:
         """Go on after the command that `enter` or `resume` gave."""
         raise TypeError(f"{self.type} waits for nothing, but got {type(event).__name__}")
+
+    def gone(self, run: Turn, event: HungUp) -> Command | None:
+        """Return what is still to be done now that the caller has hung up: `KeepMessage`, or nothing."""
+        return None
