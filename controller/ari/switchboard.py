@@ -93,6 +93,7 @@ class AriSwitchboard:
             if gone is not None and self._told_gone_at is not None:
                 linger = self._told_gone_at + _LINGER_S
                 if not self._parties.live() or self.now() >= linger:
+                    await asyncio.sleep(0)  # whoever asks for ever must not stop everybody else
                     return gone
                 limit = linger if until is None else min(until, linger)
             if not await self._take(limit) and until is not None and self.now() >= until:
@@ -202,7 +203,12 @@ class AriSwitchboard:
         if technology not in {"", "PJSIP"}:
             return (endpoint,)
         asked = ari.channels_get_channel_var(self.caller, variable=f"PJSIP_DIAL_CONTACTS({name})")
-        found = await self._line.request(asked)
+        try:
+            found = await self._line.request(asked)
+        except ChannelGone:
+            raise
+        except AsteriskRefused:  # there is no such endpoint
+            return ()
         return tuple(device for device in found.value.split("&") if device)
 
     # --- legs ---------------------------------------------------------------------------------------------
