@@ -148,6 +148,8 @@ class Enqueue(msgspec.Struct, frozen=True, tag=True):
     callback_after_s: float = 60.0
     message_key: str = ""
     message_after_s: float = 0.0
+    no_agents: bool = False
+    """Leave with `NO_AGENTS` as soon as nobody who serves the queue is logged in; else wait for somebody."""
     progress: VisitProgress | None = None
 
 

@@ -138,6 +138,7 @@ class RunTurn:
         wait_s: float | None = None,
         callback: Offer | None = None,
         message: Offer | None = None,
+        no_agents: bool = False,
     ) -> Enqueue:
         """Return the command for the next visit to a queue; see `controller.flow.visits`."""
         return enqueue(
@@ -150,6 +151,7 @@ class RunTurn:
             wait_s=wait_s,
             callback=callback,
             message=message,
+            no_agents=no_agents,
         )
 
     def next_recording(self) -> int:

@@ -35,6 +35,7 @@ def enqueue(
     wait_s: float | None = None,
     callback: Offer | None = None,
     message: Offer | None = None,
+    no_agents: bool = False,
 ) -> Enqueue:
     """Return the command for the next visit of a call, to `queue`; `wait_s` is at most the queue's own."""
     longest_s = release.queues[queue].rules.wait_s
@@ -55,6 +56,7 @@ def enqueue(
         callback_after_s=callback_after_s,
         message_key=message_key,
         message_after_s=message_after_s,
+        no_agents=no_agents,
         progress=_renewed(state.visit, queue, state.visits),
     )
 

@@ -119,6 +119,7 @@ class Turn(Protocol):
         wait_s: float | None = None,
         callback: tuple[str, float] | None = None,
         message: tuple[str, float] | None = None,
+        no_agents: bool = False,
     ) -> Enqueue:
         """Return the command for the next visit to a queue; the offers are a key and the wait before it is told."""
 

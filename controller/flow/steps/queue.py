@@ -87,6 +87,7 @@ class WaitInQueue(Step, frozen=True, kw_only=True):
             wait_s=self.wait_s,
             callback=(callback.key, callback.after_s) if callback else None,
             message=(message.key, message.after_s) if message else None,
+            no_agents=bool(self.no_agents),
         )
 
     def _leave(self, how: QueueExit) -> Go:
