@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -189,8 +188,8 @@ class History(Protocol):
 class StoredRecordings(Protocol):
     """Asterisk's finished recordings. Methods raise `TelephonyError`; `ChannelGone` when there is no such one."""
 
-    async def fetch(self, recording: str, target: Path) -> None:
-        """Bring the WAV file of a recording into `target`. `OSError` when that cannot be written."""
+    async def fetch(self, recording: str) -> bytes:
+        """Return the WAV file of a recording; 1 MB a minute."""
 
     async def forget(self, recording: str) -> None:
         """Delete it; one that is not there is no error."""

@@ -208,11 +208,10 @@ class Keeping:
     async def _fetch(self, note: Pending) -> Refused | None:
         relative = Path(note.kind) / f"{note.begun_at:%Y/%m/%d}" / f"{note.recording}.wav"
         target = self._folder / relative
-        scratch = target.with_suffix(".part")
         try:
             await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True, mode=0o700)
-            await self._stored.fetch(note.recording, scratch)
-            await asyncio.to_thread(_into_place, scratch, target)
+            audio = await self._stored.fetch(note.recording)
+            await asyncio.to_thread(_write_whole, audio, target)
         except ChannelGone:
             if not target.is_file():  # else it was fetched before, and only the entry is missing
                 return self._not_there(note)
@@ -277,11 +276,14 @@ class Keeping:
         (self._notes() / f"{note.recording}.json").unlink(missing_ok=True)
 
 
-def _into_place(scratch: Path, target: Path) -> None:
-    """Bring a fetched file to the disk and give it its name."""
-    with scratch.open("rb") as file:
+def _write_whole(audio: bytes, target: Path) -> None:
+    """Bring a recording to the disk, then give it its name."""
+    scratch = target.with_suffix(".part")
+    with scratch.open("wb") as file:
+        scratch.chmod(0o600)
+        file.write(audio)
+        file.flush()
         os.fsync(file.fileno())
-    scratch.chmod(0o600)
     scratch.replace(target)
 
 
