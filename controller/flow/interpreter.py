@@ -54,6 +54,7 @@ from controller.flow.commands import (
     Recorded,
 )
 from controller.flow.expressions import EvaluationError
+from controller.flow.queuenow import NO_QUEUES, QueuesNow
 from controller.flow.release import APOLOGY, Release
 from controller.flow.runstate import CallFacts, Frame, Phase, State, clean, decode, durable, encode, is_stripped
 from controller.flow.steps.base import Enter, Go, Leave, Outcome, Returned
@@ -94,18 +95,22 @@ class FlowRun(RunTurn):
     # --- life -------------------------------------------------------------------------------------------------
 
     @classmethod
-    def begin(cls, release: Release, flow_name: str, call: CallFacts, at: datetime) -> Self:
-        """Return a new run; raise `FlowError` if the release has no such flow."""
+    def begin(
+        cls, release: Release, flow_name: str, call: CallFacts, at: datetime, *, queues: QueuesNow = NO_QUEUES
+    ) -> Self:
+        """Return a new run; raise `FlowError` if the release has no such flow. `queues` tells how the queues are."""
         flow = release.flows.get(flow_name)
         if flow is None:
             raise FlowError(f"release {release.hash} has no flow '{flow_name}': name one that it has")
         language = call.language if call.language in flow.languages else flow.languages[0]
         facts = (call.called, call.caller, call.caller_name, call.country, call.language)
         call = CallFacts(*(clean(fact) for fact in facts))
-        return cls(release, State(release.hash, flow_name, call, language, at))
+        run = cls(release, State(release.hash, flow_name, call, language, at))
+        run.queues = queues
+        return run
 
     @classmethod
-    def resume(cls, release: Release, state: bytes) -> Self:
+    def resume(cls, release: Release, state: bytes, *, queues: QueuesNow = NO_QUEUES) -> Self:
         """Return the run that `state` was saved from; raise `FlowError` if it cannot go on with `release`."""
         try:
             saved = decode(state)
@@ -114,6 +119,7 @@ class FlowRun(RunTurn):
         if saved.release != release.hash:
             raise FlowError(f"the call runs on release {saved.release}, not {release.hash}: load that one")
         run = cls(release, saved)
+        run.queues = queues
         if is_stripped(saved.pending):
             run.at = saved.frames[-1].entered_at
             run._advance(run._ask_again)

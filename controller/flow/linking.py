@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from controller.flow.drafts import FlowDraft
 from controller.flow.expressions import ExpressionError, ValueType, compile_expression
 from controller.flow.findings import Findings, Mark
+from controller.flow.queuenow import ROOT, names_of
 from controller.flow.reading import Expr, Template, Write
 from controller.flow.steps.subflow import Return, Subflow, returned_names
 
@@ -26,7 +27,7 @@ _SCOPES = {
     "result": {"result": ValueType.MAP},
 }
 _ROOTS = frozenset(name.partition(".")[0] for name in BUILT_IN)
-_RESERVED = _ROOTS | {"body", "status", "result"}
+_RESERVED = _ROOTS | {"body", "status", "result", ROOT}
 
 
 def variables_of(draft: FlowDraft, findings: Findings) -> dict[str, ValueType]:
@@ -43,14 +44,15 @@ def variables_of(draft: FlowDraft, findings: Findings) -> dict[str, ValueType]:
     return types
 
 
-def link(draft: FlowDraft, findings: Findings) -> None:
-    """Compile the expressions of a flow and check its templates."""
+def link(draft: FlowDraft, findings: Findings, queues: Iterable[str] = ()) -> None:
+    """Compile the expressions of a flow, which may read how `queues` are, and check its templates."""
     variables = variables_of(draft, findings)
+    with_queues = {**variables, **names_of(queues)}
     for expr in draft.ctx.expressions:
-        compile_expr(expr, variables, findings)
+        compile_expr(expr, with_queues if ROOT in expr.source else variables, findings)
     for use in draft.ctx.uses:
         if isinstance(use.value, Template):
-            _check_names(use.value, variables, findings)
+            _check_names(use.value, with_queues, findings)
 
 
 def compile_expr(expr: Expr, variables: dict[str, ValueType], findings: Findings) -> None:
@@ -65,7 +67,7 @@ def compile_expr(expr: Expr, variables: dict[str, ValueType], findings: Findings
 
 def _check_names(template: Template, variables: dict[str, ValueType], findings: Findings) -> None:
     for name in template.names:
-        if name in BUILT_IN:
+        if name in BUILT_IN or (name in variables and "." in name):
             continue
         if name.partition(".")[0] in _ROOTS or name.partition(".")[0] not in variables:
             compile_expr(Expr(name, template.mark, ""), variables, findings)

@@ -65,7 +65,7 @@ def read_draft(sources: Mapping[str, bytes], recordings: Mapping[str, str]) -> C
     for expr in centre_ctx.expressions:
         compile_expr(expr, {}, findings)
     for flow in flows.values():
-        link(flow, findings)
+        link(flow, findings, head.get("queues", ()))
     find_secrets(flows)
     draft.head["calendars"] = _calendars(draft)
     run_checks(draft)

@@ -16,6 +16,7 @@ from controller.flow.kinds import Duration, Integer
 from controller.flow.prompts import Prompt
 from controller.flow.queues import QueuePlan
 from controller.flow.reading import Expr
+from controller.flow.spoken.waiting import WAITING
 from controller.flow.steps.base import DayStatus, Defaults, Step
 
 APOLOGY = "excuse"
@@ -133,9 +134,9 @@ class Release(msgspec.Struct, frozen=True):
                         if isinstance(segment, tuple):
                             found.update(segment)
                         else:
-                            found |= {f"say/{language}/{name}" for name in spoken.FRAGMENTS[language]}
+                            found |= {f"say/{language}/{name}" for name in spoken.VALUES[language]}
         if self.queues:
-            found |= {f"say/{language}/{name}" for language, names in spoken.FRAGMENTS.items() for name in names}
+            found |= {f"say/{language}/{name}" for language, names in WAITING.items() for name in names}
         return found
 
 

@@ -15,6 +15,7 @@ import phonenumbers
 from controller.flow.commands import Enqueue, MediaId
 from controller.flow.expressions import EvaluationError
 from controller.flow.linking import reads
+from controller.flow.queuenow import NO_QUEUES, ROOT, QueuesNow, value_of
 from controller.flow.reading import Expr, Template
 from controller.flow.release import Flow, Release
 from controller.flow.runstate import Frame, State, clean
@@ -34,12 +35,14 @@ class SecretLostError(Exception):
 class RunTurn:
     """The `Turn` of a run: the present step of the innermost flow, at the time last fed."""
 
-    __slots__ = ("_state", "at", "release")
+    __slots__ = ("_state", "at", "queues", "release")
 
     def __init__(self, release: Release, state: State) -> None:
         self.release = release
         self.at: datetime = state.began_at
         self._state = state
+        self.queues: QueuesNow = NO_QUEUES
+        """How the queues are, for conditions that read it."""
 
     @property
     def _frame(self) -> Frame:
@@ -179,7 +182,9 @@ class RunTurn:
         shown = MASK if secret else digits
         frame.digits = f"{frame.digits} {shown}".strip()[:MAX_DIGITS]
 
-    def _built_in(self, name: str) -> str | None:
+    def _built_in(self, name: str) -> Any:
+        if name.startswith(f"{ROOT}."):
+            return value_of(name, self.queues)
         call = self._state.call
         if name == "caller.country":
             return call.country or _country(call.caller, self.release.country)

@@ -47,7 +47,7 @@ def _check_unreachable(flow: FlowDraft, reached: set[str], draft: CentreDraft) -
 def _check_loops(flow: FlowDraft, draft: CentreDraft) -> None:
     """An endless loop is a circle in which nobody acts or talks, nothing is asked and nothing is counted."""
     quiet = [edge for edge in flow.edges if not edge.moves]
-    idle = [edge for edge in quiet if not _waits(flow, edge.step)]
+    idle = [edge for edge in quiet if not _waits(flow, edge)]
     reported: set[str] = set()
     counting = {name for circle in circles(idle) for name in _counting_switches(flow, circle)}
     for circle in circles(edge for edge in idle if edge.step not in counting):
@@ -68,10 +68,10 @@ def _counting_switches(flow: FlowDraft, circle: list[str]) -> set[str]:
     return {name for name in circle if name in readers and isinstance(flow.steps[name].step, Switch)}
 
 
-def _waits(flow: FlowDraft, name: str) -> bool:
-    """Whether the caller is asked, or a telephone rings, in this step: it bounds the pace of a loop."""
-    model = flow.steps[name].model
-    return model is None or model.asks or model.human
+def _waits(flow: FlowDraft, edge: Edge) -> bool:
+    """Whether the caller is asked, or a telephone rings, before this exit: it bounds the pace of a loop."""
+    model = flow.steps[edge.step].model
+    return model is None or ((model.asks or model.human) and edge.exit not in model.at_once)
 
 
 def _rings(flow: FlowDraft, name: str) -> bool:

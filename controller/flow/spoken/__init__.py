@@ -47,10 +47,13 @@ class _Language(Protocol):
 
 _LANGUAGES: Mapping[str, _Language] = {"fr": fr, "en": en}
 
+VALUES: Mapping[str, Mapping[str, str]] = {code: each.FRAGMENTS for code, each in _LANGUAGES.items()}
+"""Per language: every fragment that values are spoken from, by name, with the text that is recorded for it."""
+
 FRAGMENTS: Mapping[str, Mapping[str, str]] = {
     code: {**each.FRAGMENTS, **NOTICES[code]} for code, each in _LANGUAGES.items()
 }
-"""Per language: every fragment and notice, by name, with the text that is recorded for it."""
+"""The same with every notice."""
 
 
 def say_number(value: float | Decimal, language: str, *, gender: Gender = "m") -> Fragments:

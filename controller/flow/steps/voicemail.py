@@ -69,6 +69,7 @@ class Voicemail(Step, frozen=True, kw_only=True):
         local = run.local
         if local.pop("recording", False):
             local["seconds"] = event.recorded_s
+            run.note(seconds=round(event.recorded_s, 3))
         seconds = local.get("seconds", 0.0)
         if local.get("kept") or seconds < SAID_S:
             return None
