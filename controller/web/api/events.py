@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 import structlog
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from controller.acd.model import AgentView
 from controller.calls.desk import Desk, MonitorEvent, QueueView, TalkView, WaitingView
@@ -18,9 +18,12 @@ from controller.web.api.routes import ApiRequest, Route
 
 log = structlog.get_logger(__name__)
 
+ASK_SNAPSHOT = "snapshot"
+"""What a watcher may send: the answer is a snapshot of now, at most twice a second."""
 HEARTBEAT_S = 10.0
 MAX_WATCHERS = 100
 _SEND_TIMEOUT_S = 5.0
+_SNAPSHOT_EVERY_S = 0.5
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", tag_field="type"):
@@ -64,7 +67,8 @@ class EventRoutes:
                 query=EventsQuery,
                 answer=Snapshot | EventMessage,
                 problems=(TOO_MANY,),
-                note="Open as a WebSocket. The first message is a snapshot, then one message for each event.",
+                note="Open as a WebSocket. The first message is a snapshot, then one message for each event. "
+                "Sending the text `snapshot` brings another one.",
             ),
         )
 
@@ -87,19 +91,30 @@ class EventRoutes:
         events = self._desk.events()
         sender = asyncio.create_task(self._send(socket, events, request.query.queue))
         try:
-            async for _ in socket:  # what watchers say is not listened to; the loop sees them leave
-                pass
+            await self._listen(socket, request.query.queue)
         finally:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
             self._sockets.discard(socket)
         return socket
 
-    async def _send(self, socket: web.WebSocketResponse, events: AsyncIterator[MonitorEvent], queue: str) -> None:
+    async def _listen(self, socket: web.WebSocketResponse, queue: str) -> None:
+        """Answer what the watcher asks until it leaves."""
+        loop = asyncio.get_running_loop()
+        free_at = loop.time()
+        async for message in socket:
+            if message.type is WSMsgType.TEXT and message.data == ASK_SNAPSHOT and loop.time() >= free_at:
+                free_at = loop.time() + _SNAPSHOT_EVERY_S
+                await asyncio.wait_for(socket.send_str(self._snapshot(queue)), _SEND_TIMEOUT_S)
+
+    def _snapshot(self, queue: str) -> str:
         desk = self._desk
-        first = Snapshot(list(desk.agents()), list(desk.queues()), list(desk.waiting(queue)), list(desk.talks()))
+        now = Snapshot(list(desk.agents()), list(desk.queues()), list(desk.waiting(queue)), list(desk.talks()))
+        return msgspec.json.encode(now).decode()
+
+    async def _send(self, socket: web.WebSocketResponse, events: AsyncIterator[MonitorEvent], queue: str) -> None:
         try:
-            await asyncio.wait_for(socket.send_str(msgspec.json.encode(first).decode()), _SEND_TIMEOUT_S)
+            await asyncio.wait_for(socket.send_str(self._snapshot(queue)), _SEND_TIMEOUT_S)
             async for event in events:
                 if not queue or event.queue in ("", queue):
                     text = msgspec.json.encode(EventMessage(event)).decode()
