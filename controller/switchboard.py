@@ -182,6 +182,9 @@ class Switchboard(Protocol):
     def now(self) -> float:
         """Return the time of `next`'s clock, in seconds."""
 
+    async def ready(self, timeout_s: float) -> None:
+        """Return once Asterisk can be asked (again); raise `AsteriskUnreachable` after `timeout_s`."""
+
     def leg_id(self, number: int) -> str:
         """Return the party id of the call's `number`-th leg (1…)."""
 

@@ -18,7 +18,7 @@ from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.inbox import Item, Resynchronised
 from controller.ari.leg import Leg
-from controller.ari.line import Line
+from controller.ari.line import Line, Link
 from controller.ari.parties import Parties
 from controller.ari.recordings import Recordings
 from controller.ari.sounds import Sounds
@@ -45,8 +45,11 @@ class AriSwitchboard:
     `resumed`: an earlier controller may have left something playing.
     """
 
-    def __init__(self, line: Line, *, audio: AudioLibrary, legs: LegObserver, resumed: bool = False) -> None:
+    def __init__(
+        self, line: Line, *, link: Link, audio: AudioLibrary, legs: LegObserver, resumed: bool = False
+    ) -> None:
         self._line = line
+        self._link = link
         self._parties = Parties(line, legs)
         self._sounds = Sounds(line, audio, resumed=resumed)
         self._recordings = Recordings(line)
@@ -64,6 +67,10 @@ class AriSwitchboard:
     def now(self) -> float:
         """See `Switchboard.now`."""
         return asyncio.get_running_loop().time()
+
+    async def ready(self, timeout_s: float) -> None:
+        """See `Switchboard.ready`."""
+        await self._link.ready(timeout_s)
 
     # A flow's own `dial` counts its legs and bridges from 1 too: these are of other kinds.
 

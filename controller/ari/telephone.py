@@ -88,7 +88,7 @@ class AriTelephone:
         self._unsettled = resumed
         self._fresh = not resumed
         self._dialling: Dialling | None = None
-        self._switchboard = AriSwitchboard(line, audio=audio, legs=legs, resumed=resumed)
+        self._switchboard = AriSwitchboard(line, link=link, audio=audio, legs=legs, resumed=resumed)
 
     def switchboard(self) -> Switchboard:
         """See `Telephone.switchboard`."""
