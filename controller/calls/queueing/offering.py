@@ -1,0 +1,339 @@
+"""Rings agents for a waiting caller, on all their devices, until one of them will talk.
+
+Ids first: the numbers of the legs are written down before one of them is called. A leg is called into a bridge of its
+own (create → bridge → dial), or alone when the agent is to hear something first; the caller is brought in when the
+agent will talk. `chosen` is that agent's offer then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from controller.acd.model import AgentAccount, AgentId, OfferOutcome
+from controller.calls.queueing.announcer import Announcer
+from controller.calls.queueing.offer import Offer, OfferLeg, Stage
+from controller.calls.queueing.place import Place
+from controller.calls.queueing.stay import CONNECTING, OFFERING, WAITING, OfferNote, Stay, unless_gone
+from controller.cdr.entries import OfferEnded, OfferMade, QueueExited, Role
+from controller.errors import AsteriskRefused
+from controller.flow.queues import QueuePlan
+from controller.switchboard import Gone, LegPlan, PartyState, PickedUp, Pressed, SoundEnded
+
+log = structlog.get_logger(__name__)
+
+ACCEPT_S = 10.0
+"""For the accept key, from the end of what asks for it."""
+WHISPER_S = 30.0
+"""Longest whisper: its end is not waited for any longer."""
+ANNOUNCEMENT_S = 30.0
+"""Longest wait of an agent for the caller to have heard that the conversation is recorded."""
+MAX_DEVICES = 10
+_ELSEWHERE = 26
+_NORMAL = 16
+_NO_ANSWER = 19
+_NEVER = float("inf")
+
+
+@dataclass(slots=True)
+class Offering:
+    """The offers of one caller in one queue."""
+
+    stay: Stay
+    place: Place
+    announcer: Announcer
+    offers: list[Offer] = field(default_factory=list)
+    connected: Offer | None = None
+    _over: set[str] = field(default_factory=set)
+    """Parties that we have dropped: one that answers all the same is dropped again."""
+
+    @property
+    def engaged(self) -> bool:
+        """Whether an agent has answered already: the caller is not taken away any more."""
+        return any(offer.picked is not None for offer in self.offers)
+
+    @property
+    def chosen(self) -> Offer | None:
+        """The offer whose agent can be connected now."""
+        if self.announcer.announcing:
+            ready = [offer for offer in self._ready if self.stay.board.now() >= offer.until]
+        else:
+            ready = self._ready
+        return next(iter(ready), None)
+
+    @property
+    def _ready(self) -> list[Offer]:
+        return [offer for offer in self.offers if offer.stage is Stage.READY]
+
+    def next_at(self) -> float:
+        """Return when something is to be looked after next."""
+        return min((offer.deadline for offer in self.offers), default=_NEVER)
+
+    # --- beginning --------------------------------------------------------------------------------------------
+
+    async def make(self, agents: Iterable[AgentAccount], queue: str) -> None:
+        """Ring `agents`, matched by the rules of `queue`."""
+        stay = self.stay
+        plan = stay.plans.get(queue, stay.plan)
+        now = stay.board.now()
+        fresh = [agent for agent in agents if all(offer.agent.agent != agent.agent for offer in self.offers)]
+        contacts = await asyncio.gather(*(stay.board.contacts(agent.extension) for agent in fresh))
+        number, leg = stay.progress.offer, stay.progress.leg
+        calls: list[tuple[Offer, OfferLeg, str]] = []
+        for agent, devices in zip(fresh, contacts, strict=True):
+            number += 1
+            offer = Offer(number, agent, queue, now + plan.rules.ring_s)
+            for device in devices[:MAX_DEVICES]:
+                leg += 1
+                offer.legs.append(OfferLeg(leg, stay.board.leg_id(leg)))
+                calls.append((offer, offer.legs[-1], device))
+            self.offers.append(offer)
+            stay.places.told(
+                OfferMade(stay.call.call_id, stay.progress.visit, number, agent.agent, queue, stay.clock.now())
+            )
+        stay.note(ring_until=stay.clock.now() + timedelta(seconds=plan.rules.ring_s))
+        self._keep(offer=number, leg=leg, bridge=leg)
+        await self._call(calls, plan)
+        for offer in [each for each in self.offers if not each.legs]:
+            await self.end(offer, OfferOutcome.UNREACHABLE)
+        if plan.caller_hears == "ringing" and self.offers:
+            await self.announcer.ring(on=True)
+
+    async def _call(self, calls: list[tuple[Offer, OfferLeg, str]], plan: QueuePlan) -> None:
+        board, call = self.stay.board, self.stay.call
+        alone = _hears_first(plan, call.language)
+        for offer, leg, device in calls:
+            bridge = "" if alone else board.bridge_id(leg.number)
+            if bridge:
+                await board.bridge(bridge)
+            await board.call(
+                LegPlan(
+                    party=leg.party,
+                    device=device,
+                    number=offer.agent.extension,
+                    role=Role.AGENT,
+                    ring_s=plan.rules.ring_s,
+                    caller_number=call.caller_number,
+                    caller_name=call.caller_name or plan.title,
+                    bridge=bridge,
+                    headers={"X-Rappel-Call": call.call_id, "X-Rappel-Queue": offer.queue},
+                )
+            )
+
+    async def adopt(self) -> None:
+        """Take up the offers that an earlier controller left: what rings goes on ringing, what has ended is over."""
+        stay = self.stay
+        connecting = stay.progress.phase == CONNECTING
+        left_s = (stay.notes.ring_until - stay.clock.now()).total_seconds() if stay.notes.ring_until else 0.0
+        for note in stay.notes.offers:
+            offer = Offer(note.offer, stay.account(note.agent), note.queue, stay.board.now() + left_s)
+            offer.legs = [OfferLeg(number, stay.board.leg_id(number)) for number in note.legs]
+            self.offers.append(offer)
+            up = None
+            for leg in offer.legs:
+                state = await stay.board.state_of(leg.party)
+                leg.gone = state is PartyState.ABSENT
+                up = leg if state is PartyState.UP else up
+            refused = stay.places.reserve(note.agent, stay.call.call_id, note.queue)
+            log.info("queue.offer_adopted", agent=note.agent, alive=len(offer.alive))
+            if refused:
+                await self.end(offer, OfferOutcome.WITHDRAWN)
+            elif not offer.alive:
+                await self.end(offer, OfferOutcome.NO_ANSWER)
+            elif up is not None and connecting:
+                offer.picked = up
+                await self._ready_to_talk(offer)
+            elif up is not None:
+                await self._answered(offer, up)
+
+    # --- what happens -----------------------------------------------------------------------------------------
+
+    async def picked_up(self, event: PickedUp) -> None:
+        """A leg was answered."""
+        if event.party in self._over:
+            with unless_gone("drop"):
+                await self.stay.board.drop(event.party)
+            return
+        for offer in self.offers:
+            leg = offer.leg(event.party)
+            if leg is not None and offer.picked is None:
+                await self._answered(offer, leg)
+                return
+
+    async def _answered(self, offer: Offer, leg: OfferLeg) -> None:
+        stay = self.stay
+        plan = stay.plans.get(offer.queue, stay.plan)
+        offer.picked = leg
+        media = (*plan.whisper(stay.call.language), *plan.accept(stay.call.language))
+        if not media and not plan.accept_key:
+            await self._ready_to_talk(offer)
+            return
+        offer.stage = Stage.ANNOUNCING
+        offer.until = stay.board.now() + WHISPER_S
+        try:
+            offer.sound = await stay.board.play(leg.party, media)
+        except AsteriskRefused as error:
+            log.warning("queue.whisper_failed", agent=offer.agent.agent, error=str(error))
+            offer.until = stay.board.now() + ACCEPT_S
+        await self._drop([other for other in offer.alive if other is not leg], _ELSEWHERE)
+        if not plan.accept_key:
+            await self._end_others(offer)
+
+    async def _ready_to_talk(self, offer: Offer) -> None:
+        offer.stage = Stage.READY
+        offer.until = self.stay.board.now() + ANNOUNCEMENT_S
+
+    async def gone(self, event: Gone) -> None:
+        """A leg has ended: with the last one its offer is over."""
+        self._over.discard(event.party)
+        for offer in self.offers:
+            leg = offer.leg(event.party)
+            if leg is None:
+                continue
+            leg.gone, leg.cause = True, event.cause
+            if offer.picked is leg and self._asks_key(offer):
+                await self.end(offer, OfferOutcome.NOT_ACCEPTED)
+            elif offer.picked is leg or not offer.alive:
+                await self.end(offer, offer.outcome())
+            return
+
+    async def pressed(self, event: Pressed) -> None:
+        """An agent pressed a key."""
+        for offer in self.offers:
+            plan = self.stay.plans.get(offer.queue, self.stay.plan)
+            heard = offer.picked is not None and offer.picked.party == event.party
+            if heard and offer.stage is Stage.ANNOUNCING and event.digit == plan.accept_key:
+                if offer.sound:
+                    with unless_gone("stop"):
+                        await self.stay.board.stop_sound(offer.sound)
+                await self._ready_to_talk(offer)
+                return
+
+    async def sound_ended(self, event: SoundEnded) -> None:
+        """An agent has heard what there was to hear."""
+        for offer in self.offers:
+            if offer.stage is Stage.ANNOUNCING and offer.sound == event.sound:
+                offer.sound = ""
+                if self._asks_key(offer):
+                    offer.until = self.stay.board.now() + ACCEPT_S
+                else:
+                    await self._ready_to_talk(offer)
+                return
+
+    async def due(self) -> None:
+        """End what has lasted long enough."""
+        now = self.stay.board.now()
+        for offer in list(self.offers):
+            if offer.deadline > now:
+                continue
+            if offer.stage is Stage.RINGING:
+                await self.end(offer, OfferOutcome.NO_ANSWER)
+            elif offer.stage is Stage.ANNOUNCING and self._asks_key(offer):
+                await self.end(offer, OfferOutcome.NOT_ACCEPTED)
+            elif offer.stage is Stage.ANNOUNCING:
+                await self._ready_to_talk(offer)
+
+    async def connect(self, offer: Offer) -> bool:
+        """Bring caller and agent together; False when one of them has gone meanwhile, and the caller waits on."""
+        stay, leg = self.stay, offer.picked
+        if leg is None:
+            return False
+        board, bridge = stay.board, stay.board.bridge_id(leg.number)
+        now = stay.clock.now()
+        stay.note(offers=(OfferNote(offer.number, offer.agent.agent, offer.queue, (leg.number,)),))
+        stay.keep(phase=CONNECTING, agent=offer.agent.agent, legs=(leg.number,), bridge=leg.number, connected_at=now)
+        await self.announcer.hush()
+        try:
+            await board.bridge(bridge)
+            await board.join(bridge, board.caller, leg.party)
+        except AsteriskRefused as error:
+            log.info("queue.not_connected", agent=offer.agent.agent, error=str(error))
+            await self._not_connected(offer, leg)
+            return False
+        self.connected = offer
+        self.offers.remove(offer)
+        stay.note(offers=())  # written with what the conversation keeps first
+        stay.places.told(OfferEnded(stay.call.call_id, offer.number, now, OfferOutcome.CONNECTED.value))
+        stay.places.told(QueueExited(stay.call.call_id, stay.progress.visit, now, "connected", offer.agent.agent))
+        stay.places.connected(stay.entry, offer.agent.agent)
+        await self._drop([other for other in offer.alive if other is not leg], _ELSEWHERE)
+        await self.end_all(OfferOutcome.ELSEWHERE)
+        return True
+
+    async def _not_connected(self, offer: Offer, leg: OfferLeg) -> None:
+        """Somebody has gone in the very moment; whose end it was is the stream's to tell."""
+        board = self.stay.board
+        if await board.state_of(board.caller) is PartyState.ABSENT:
+            await self.end(offer, OfferOutcome.CUSTOMER_LEFT)
+            return
+        absent = await board.state_of(leg.party) is PartyState.ABSENT
+        await self.end(offer, OfferOutcome.DECLINED if absent else OfferOutcome.FAILED)
+        await self.announcer.go_on()
+
+    # --- ending -----------------------------------------------------------------------------------------------
+
+    async def withdraw(self, agents: frozenset[AgentId]) -> None:
+        """Stop ringing `agents`: they are not to be had any more."""
+        for offer in [each for each in self.offers if each.agent.agent in agents]:
+            await self.end(offer, OfferOutcome.WITHDRAWN)
+
+    async def end_all(self, outcome: OfferOutcome) -> None:
+        """Stop ringing everybody."""
+        for offer in list(self.offers):
+            await self.end(offer, outcome)
+
+    async def _end_others(self, chosen: Offer) -> None:
+        for offer in [each for each in self.offers if each is not chosen]:
+            await self.end(offer, OfferOutcome.ELSEWHERE)
+
+    async def end(self, offer: Offer, outcome: OfferOutcome) -> None:
+        """End one offer: its legs stop ringing, the agent is free, and the caller waits on."""
+        if offer.stage is Stage.ENDED:
+            return
+        stay = self.stay
+        offer.stage = Stage.ENDED
+        self.offers.remove(offer)
+        cause = {OfferOutcome.ELSEWHERE: _ELSEWHERE, OfferOutcome.NO_ANSWER: _NO_ANSWER}.get(outcome, _NORMAL)
+        await self._drop(offer.alive, cause)
+        for leg in offer.legs:
+            with unless_gone("close"):
+                await stay.board.close(stay.board.bridge_id(leg.number))
+        stay.places.told(OfferEnded(stay.call.call_id, offer.number, stay.clock.now(), outcome.value))
+        log.info("queue.offer_ended", agent=offer.agent.agent, outcome=outcome.value)
+        if self.connected is None:
+            self._keep()
+        self.place.offer_ended(offer.agent.agent, outcome)
+        if not self.offers and self.connected is None and outcome is not OfferOutcome.CUSTOMER_LEFT:
+            await self.announcer.ring(on=False)
+
+    async def _drop(self, legs: list[OfferLeg], cause: int) -> None:
+        for leg in legs:
+            leg.gone = True
+            self._over.add(leg.party)
+            with unless_gone("drop"):
+                await self.stay.board.drop(leg.party, cause)
+
+    def _asks_key(self, offer: Offer) -> bool:
+        return bool(self.stay.plans.get(offer.queue, self.stay.plan).accept_key)
+
+    def _keep(self, **changes: int) -> None:
+        notes = tuple(
+            OfferNote(offer.number, offer.agent.agent, offer.queue, tuple(leg.number for leg in offer.alive))
+            for offer in self.offers
+        )
+        self.stay.note(offers=notes)
+        self.stay.keep(
+            phase=OFFERING if notes else WAITING,
+            agent=notes[0].agent if len(notes) == 1 else "",
+            legs=tuple(number for note in notes for number in note.legs),
+            **changes,
+        )
+
+
+def _hears_first(plan: QueuePlan, language: str) -> bool:
+    """Tell whether the agent hears something before the customer: then the leg is called alone."""
+    return bool(plan.accept_key or plan.whisper(language))
