@@ -188,6 +188,9 @@ class QueueEntered(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     estimate_s: float | None = None
     from_agent: str = ""
     """The agent who sent the customer here (escalation, transfer to a queue); "" for the flow."""
+    service_level_s: float | None = None
+    """The queue's thresholds at that time, so that figures of the past stay as they were; None: not told."""
+    short_abandoned_s: float | None = None
 
 
 class QueueExited(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
