@@ -19,36 +19,28 @@ from datetime import datetime
 import msgspec
 
 from controller.cdr.entries import (
-    AgentChanged,
     AsteriskCdr,
-    AudioErased,
-    AudioKept,
     CallAnswered,
     CallEnded,
     CallEntry,
     CallStarted,
-    Disposed,
     Disposition,
     DistributionEntry,
     Entry,
     LegAnswered,
     LegEnded,
     LegStarted,
-    OfferEnded,
-    OfferMade,
     Party,
-    QueueEntered,
-    QueueExited,
     ReleaseUsed,
     Role,
     StateDropped,
     StateSaved,
     StepTaken,
-    TalkEnded,
-    TalkEvent,
-    TalkStarted,
 )
+from controller.cdr.visits import is_distribution
 from controller.ids import CallId, LegId
+
+_NOT_DIALLED = (None, Role.CALLER, Role.SUPERVISOR)
 
 
 class LegSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,8 +79,11 @@ class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def callee_cause(self) -> int | None:
-        """The Q.850 cause of the last dialled leg that has ended; None when nobody was dialled."""
-        dialled = [leg for leg in self.legs if leg.role not in (None, Role.CALLER) and leg.cause is not None]
+        """The Q.850 cause of the last dialled leg that has ended; None when nobody was dialled.
+
+        A supervisor who listens in is nobody the caller was connected to.
+        """
+        dialled = [leg for leg in self.legs if leg.role not in _NOT_DIALLED and leg.cause is not None]
         return dialled[-1].cause if dialled else None
 
     @property
@@ -114,7 +109,7 @@ class Folded(msgspec.Struct, frozen=True):
     releases: dict[str, ReleaseUsed]
     asterisk_cdrs: tuple[AsteriskCdr, ...]
     distribution: tuple[DistributionEntry, ...]
-    """In the order in which they came."""
+    """In the order in which they came; see `controller.cdr.visits`."""
 
 
 def fold_all(entries: Iterable[Entry]) -> Folded:
@@ -124,25 +119,14 @@ def fold_all(entries: Iterable[Entry]) -> Folded:
     cdrs: list[AsteriskCdr] = []
     distribution: list[DistributionEntry] = []
     for entry in entries:
+        if is_distribution(entry):
+            distribution.append(entry)
+            continue
         match entry:
             case AsteriskCdr():
                 cdrs.append(entry)
             case ReleaseUsed():
                 releases.setdefault(entry.release, entry)
-            case (
-                QueueEntered()
-                | QueueExited()
-                | OfferMade()
-                | OfferEnded()
-                | TalkStarted()
-                | TalkEnded()
-                | TalkEvent()
-                | Disposed()
-                | AgentChanged()
-                | AudioKept()
-                | AudioErased()
-            ):
-                distribution.append(entry)
             case _:
                 call = calls.get(entry.call_id)
                 if call is None:

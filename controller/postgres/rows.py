@@ -16,6 +16,7 @@ import msgspec
 
 from controller.cdr.entries import AsteriskCdr, Disposition, Party, ReleaseUsed, Role
 from controller.cdr.fold import CallSummary, LegSummary
+from controller.cdr.visits import VisitsFolded
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # not where the text itself holds a backslash, u and zeros
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -118,6 +119,11 @@ def batch_rows(calls: Collection[CallSummary]) -> str:
             void=[call.call_id for call in calls if call.state_dropped and call.state is None],
         )
     )
+
+
+def distribution_rows(folded: VisitsFolded) -> str:
+    """Return the argument of `sql/write/distribution.sql`: its summaries are the rows, field by column."""
+    return _json(folded)
 
 
 def release_rows(releases: Iterable[ReleaseUsed]) -> str:

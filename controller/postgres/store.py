@@ -1,26 +1,29 @@
 """The record store on Postgres: takes batches of entries from the journal (`controller.ports.RecordStore`).
 
 A batch is folded into what it tells of each call and merged into the tables by one statement;
-versions of the centre and Asterisk's own records have one each. Merging is idempotent, so a batch whose fate is
-unknown is simply written again.
+versions of the centre and Asterisk's own records have one each, and so has what queues and agents leave, in one
+transaction with the calls. Merging is idempotent, so a batch whose fate is unknown is simply written again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import msgspec
 
-from controller.cdr.entries import Entry, StateSaved
+from controller.cdr.entries import DistributionEntry, Entry, StateSaved
 from controller.cdr.fold import Folded, fold_all
+from controller.cdr.visits import fold_visits
 from controller.ids import CallId
 from controller.ports import Rejection
 from controller.postgres import rows
 from controller.postgres.connection import AWAY, CONNECT_TIMEOUT_S, Pool, away, blames_the_row, open_pool
 from controller.postgres.statements import statement
+
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 _decode_sources = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -41,6 +44,11 @@ class PostgresStore:
         if self._pool is None:
             self._pool = await open_pool(self._dsn)
         return self._pool
+
+    @property
+    def dsn(self) -> str:
+        """The address of the database; holds its password."""
+        return self._dsn
 
     async def close(self) -> None:
         """Close all connections; cut those that do not close in time."""
@@ -103,20 +111,38 @@ class PostgresStore:
             raise away(error, self._dsn) from error
 
     async def _write_folded(self, folded: Folded) -> None:
-        # Always in the order of their ids, so that two controllers that write at once never wait in a circle.
-        calls = [folded.calls[call_id] for call_id in sorted(folded.calls)]
-        replaced = [call.call_id for call in calls if call.state_dropped and call.state is not None]
         pool = await self.pool()
         async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
-            # Each statement is whole and idempotent by itself: a batch that fails half-way is written again.
-            if folded.releases:
-                await connection.execute(statement("write/releases.sql"), rows.release_rows(folded.releases.values()))
-            if folded.asterisk_cdrs:
-                await connection.execute(statement("write/asterisk_cdr.sql"), rows.cdr_rows(folded.asterisk_cdrs))
-            if replaced:
-                await connection.execute(statement("write/live_calls_void.sql"), replaced)
-            if calls:
-                await connection.execute(statement("write/batch.sql"), rows.batch_rows(calls))
+            if not folded.distribution:
+                # Each statement is whole and idempotent by itself: a batch that fails half-way is written again.
+                await _write_calls(connection, folded)
+                return
+            async with connection.transaction():
+                await _write_calls(connection, folded)
+                await _write_distribution(connection, folded.distribution)
+
+
+async def _write_calls(connection: Connection, folded: Folded) -> None:
+    # Always in the order of their ids, so that two controllers that write at once never wait in a circle.
+    calls = [folded.calls[call_id] for call_id in sorted(folded.calls)]
+    replaced = [call.call_id for call in calls if call.state_dropped and call.state is not None]
+    if folded.releases:
+        await connection.execute(statement("write/releases.sql"), rows.release_rows(folded.releases.values()))
+    if folded.asterisk_cdrs:
+        await connection.execute(statement("write/asterisk_cdr.sql"), rows.cdr_rows(folded.asterisk_cdrs))
+    if replaced:
+        await connection.execute(statement("write/live_calls_void.sql"), replaced)
+    if calls:
+        await connection.execute(statement("write/batch.sql"), rows.batch_rows(calls))
+
+
+async def _write_distribution(connection: Connection, entries: Sequence[DistributionEntry]) -> None:
+    visits = fold_visits(entries)
+    told = rows.distribution_rows(visits)
+    if visits.talks:
+        await connection.execute(statement("write/lock_talks.sql"))
+        await connection.execute(statement("write/close_talks.sql"), told)
+    await connection.execute(statement("write/distribution.sql"), told)
 
 
 def _reason(error: Exception) -> str:

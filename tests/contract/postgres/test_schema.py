@@ -79,6 +79,10 @@ async def test_every_table_view_and_column_is_explained(database: str):
     await connection.close(timeout=5)
     assert {row["relname"] for row in rows} == {
         "calls", "legs", "call_steps", "live_calls", "releases", "asterisk_cdr", "cdr", "call_outcomes",
+        "agents", "agent_skills", "agent_queues", "agent_secrets", "agent_states", "agent_spans",
+        "queue_visits", "offers", "talks", "talk_events", "dispositions",
+        "recordings", "messages", "recording_access", "erasures",
+        "api_tokens", "webhooks", "webhook_deliveries",
     }  # fmt: skip
     assert [(row["relname"], row["attname"]) for row in rows if not (row["about"] and row["column_about"])] == []
 
