@@ -12,14 +12,13 @@ from pathlib import Path
 
 import structlog
 import watchfiles
-from aiohttp import web
 
 from controller.agi.driver import AgiDriver
 from controller.agi.server import AgiServer
 from controller.ami.observer import AmiObserver
 from controller.ari.driver import AriDriver
 from controller.ari.http import HttpTransport
-from controller.ari.link import WebSocketHandler, dial
+from controller.ari.link import Door, dial
 from controller.calls.call import Surroundings
 from controller.calls.clock import SystemClock
 from controller.calls.releases import AudioIndex, LiveRelease, Releases
@@ -41,7 +40,6 @@ from controller.web.pages import listen, make_pages
 
 log = structlog.get_logger(__name__)
 
-SOCKET_PATH = "/asterisk/ari"
 _STATES_TIMEOUT_S = 1.0
 _UPGRADE_RETRY_S = 2.0
 _MIB = 1024 * 1024
@@ -144,14 +142,11 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         stack.push_async_callback(ami.stop)
         if manager.link == "controller":
             background.start(dial(driver.connection, ari_url, manager.app, manager.ari_user, manager.ari_password))
-        socket = web.Application()
-        handler = WebSocketHandler(driver.connection, manager.socket_user, manager.socket_password)
-        socket.router.add_get(SOCKET_PATH, handler.serve)
-        door = await listen(socket, config.web.socket_host, config.web.socket_port)
-        stack.push_async_callback(door.close)
+        door = Door(driver.connection, manager.socket_user, manager.socket_password)
+        await door.open(config.web.socket_host, config.web.socket_port)
         stack.push_async_callback(driver.close)
         # Asterisk dials again within milliseconds; it must find the door shut, not a controller on its way out.
-        stack.push_async_callback(door.refuse)
+        stack.callback(door.refuse)
         stack.push_async_callback(supervisor.stop, config.calls.shutdown_s)
         yield parts
 

@@ -1,34 +1,29 @@
 """The WebSocket between one Asterisk and this controller: who reads it, and what is in order.
 
-Asterisk dials us or we dial Asterisk (both in `controller.ari.link`); the life of a connection is the same. One
-task only reads and decodes. Events that Asterisk kept while nobody was connected come first, in order, with their
-original times; then `ApplicationRegistered`, before which nothing may be sent. Then
-the state of Asterisk is read (channels and bridges) and handed to the listener, and then every event is delivered
-in the order in which it came: handlers meet old news and must not mind.
+Asterisk dials us or we dial Asterisk (both in `controller.ari.link`); the life of a connection is the same. What
+arrives is decoded and handed on where it is read. Events that Asterisk kept while nobody was connected come first, in
+order, with their original times; then `ApplicationRegistered`, before which nothing may be sent. Then the state of
+Asterisk is read (channels and bridges) and handed to the listener, and then every event is delivered in the order in
+which it came: handlers meet old news and must not mind.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket as socket_module
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
-from typing import Literal, Protocol
+from typing import Protocol
 
-import aiohttp
 import msgspec
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from picows import WSCloseCode
 
 from controller.ari.events import AnyEvent, GenericEvent, decode
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
+from controller.ari.socket import AriSocket
 from controller.ari.websocket import RestOverWebSocket
 from controller.errors import AsteriskRefused, AsteriskUnreachable, TelephonyError
 
@@ -59,10 +54,6 @@ class Snapshot:
     ours: frozenset[str]
 
 
-AnySocket = web.WebSocketResponse[Literal[False]] | aiohttp.ClientWebSocketResponse[Literal[False]]
-"""Either side's socket, opened with `decode_text=False`."""
-
-
 class Metrics(Protocol):
     """Where a connection counts; every method returns at once."""
 
@@ -74,7 +65,7 @@ class Metrics(Protocol):
 
 
 class Listener(Protocol):
-    """Whoever lives on the events; every method returns at once, and is called in the reader's task."""
+    """Whoever lives on the events; every method returns at once, and is called where the WebSocket is read."""
 
     def dispatch(self, event: AnyEvent) -> None:
         """Take one event, perhaps for the second time."""
@@ -99,12 +90,10 @@ class AriConnection:
         self.rest = RestOverWebSocket()
         self._state = LinkState.DOWN
         self._ready = asyncio.Event()
-        self._socket: AnySocket | None = None
+        self._socket: AriSocket | None = None
         self._stopped = False
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._backlog: deque[AnyEvent] = deque()
-        self._closing: set[asyncio.Task[bool]] = set()
+        self._catching_up: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> LinkState:
@@ -128,58 +117,54 @@ class AriConnection:
         return self._stopped
 
     async def close(self) -> None:
-        """Close the WebSocket for good and wait for its reader to end."""
+        """Close the WebSocket for good and wait for its end."""
         self._stopped = True
-        await self._hang_up(b"controller stops")
+        socket = self._socket
+        if socket is not None:
+            socket.hang_up(WSCloseCode.GOING_AWAY, b"controller stops")
+            await socket.gone()
 
-    async def _hang_up(self, why: bytes) -> None:
-        if self._socket is not None:
-            await self._socket.close(code=WSCloseCode.GOING_AWAY, message=why)
-        await self._idle.wait()
+    # --- what the socket reports (`controller.ari.socket.Reader`) -----------------------------------------
 
-    async def run(self, socket: AnySocket, *, registered: bool = False) -> bool:
-        """Read `socket` until it closes; return whether it ever was ready.
-
-        `registered`: we dialled, and Asterisk had the application before it took the WebSocket, so that it does
-        not announce it.
-        A connection that is still there is closed first: the newer one counts.
-        """
-        while self._socket is not None:
+    def opened(self, socket: AriSocket) -> None:
+        """Live on `socket` from now on. One that is still there is closed: the newer one counts."""
+        older = self._socket
+        if older is not None:
             log.warning("ari_link_replaced", application=self._application)
-            await self._hang_up(b"replaced by a newer connection")
+            self.lost(older)
+            older.hang_up(WSCloseCode.GOING_AWAY, b"replaced by a newer connection")
         self._socket = socket
-        self._idle.clear()
+        log.info("ari_link_up", remote=socket.remote)
         self._enter(LinkState.CONNECTED)
-        catching_up: list[asyncio.Task[None]] = []
-        if registered:
-            self._register(catching_up)
-        try:
-            with _acknowledger(socket) as acknowledge:
-                while True:
-                    message = await socket.receive()
-                    if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                        break
-                    acknowledge()
-                    self._read(message.data, catching_up)
-            return self._state is LinkState.READY
-        finally:
-            for task in catching_up:
-                task.cancel()
-            self.rest.detach()
-            self._backlog.clear()
-            self._ready.clear()
-            self._socket = None
-            self._enter(LinkState.DOWN)
-            self._listener.disconnected()
-            self._idle.set()
-            log.info("ari_link_down", application=self._application, code=socket.close_code)
+        if socket.registered:
+            self._register()
+
+    def received(self, socket: AriSocket, message: bytes) -> None:
+        """Take one message, unless `socket` was replaced."""
+        if socket is self._socket:
+            self._read(message)
+
+    def lost(self, socket: AriSocket) -> None:
+        """Take note of the end of `socket`, unless it was replaced."""
+        if socket is not self._socket:
+            return
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+            self._catching_up = None
+        self.rest.detach()
+        self._backlog.clear()
+        self._ready.clear()
+        self._socket = None
+        self._enter(LinkState.DOWN)
+        self._listener.disconnected()
+        log.info("ari_link_down", application=self._application, code=socket.close_code)
 
     def _enter(self, state: LinkState) -> None:
         self._state = state
         if self._metrics is not None:
             self._metrics.link(state)
 
-    def _read(self, frame: bytes, catching_up: list[asyncio.Task[None]]) -> None:
+    def _read(self, frame: bytes) -> None:
         try:
             message = decode(frame)
         except msgspec.DecodeError as error:
@@ -197,14 +182,14 @@ class AriConnection:
             return
         self._backlog.append(message)
         if isinstance(message, models.ApplicationRegistered) and self._state is LinkState.CONNECTED:
-            self._register(catching_up)
+            self._register()
         elif len(self._backlog) > MAX_BACKLOG:
             log.error("ari_backlog_full", events=len(self._backlog), advice="restart this controller")
             self._abandon()
 
-    def _register(self, catching_up: list[asyncio.Task[None]]) -> None:
+    def _register(self) -> None:
         self._enter(LinkState.REGISTERED)
-        catching_up.append(asyncio.create_task(self._catch_up(), name="ari-catch-up"))
+        self._catching_up = asyncio.create_task(self._catch_up(), name="ari-catch-up")
 
     def _deliver(self, event: AnyEvent) -> None:
         try:
@@ -218,7 +203,7 @@ class AriConnection:
         socket = self._socket
         if socket is None:
             return
-        self.rest.attach(lambda frame: socket.send_frame(frame, WSMsgType.TEXT))
+        self.rest.attach(socket)
         try:
             snapshot = await self._look_when_booted()
         except TelephonyError as error:
@@ -227,7 +212,7 @@ class AriConnection:
             return
         kept = len(self._backlog)
         try:
-            self._go_live(snapshot)
+            self._go_live(snapshot, socket)
         except Exception:
             log.exception("ari_resynchronisation_failed")
             self._abandon()
@@ -240,13 +225,14 @@ class AriConnection:
             kept_events=kept,
         )
 
-    def _go_live(self, snapshot: Snapshot) -> None:
+    def _go_live(self, snapshot: Snapshot, socket: AriSocket) -> None:
         self._listener.snapshot(snapshot)
         while self._backlog:
             self._deliver(self._backlog.popleft())
         self._listener.caught_up(snapshot)
         self._enter(LinkState.READY)
         self._ready.set()
+        socket.worked = True
 
     async def _look_when_booted(self) -> Snapshot:
         """An Asterisk that is still booting dials us already, and answers every request with 503."""
@@ -272,29 +258,9 @@ class AriConnection:
         )
 
     def _abandon(self) -> None:
-        """Close from inside the reader's own call stack; Asterisk dials again."""
+        """Give the connection up; Asterisk dials again."""
         if self._socket is not None:
-            task = asyncio.create_task(self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER), name="ari-abandon")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
-
-
-@contextmanager
-def _acknowledger(socket: AnySocket) -> Iterator[Callable[[], object]]:
-    """Yield what makes the kernel acknowledge at once whatever was read from `socket`.
-
-    Asterisk leaves Nagle's algorithm on where it is the one that dialled: an event waits until the message before
-    it was acknowledged, which Linux delays by 40 ms while we have nothing to send. Measured: 44 ms from a stop to
-    its PlaybackFinished, 0.9 ms with this. The option does not last, so it is set after every read.
-    """
-    raw = socket.get_extra_info("socket")
-    quick = getattr(socket_module, "TCP_QUICKACK", None)
-    if raw is None or quick is None or raw.family not in (socket_module.AF_INET, socket_module.AF_INET6):
-        yield lambda: None
-        return
-    # A socket object of our own on the same connection: uvloop's stand-in makes a new one for every option set.
-    with socket_module.socket(fileno=os.dup(raw.fileno())) as own:
-        yield partial(own.setsockopt, socket_module.IPPROTO_TCP, quick, 1)
+            self._socket.hang_up(WSCloseCode.TRY_AGAIN_LATER, b"")
 
 
 def _kind_and_lag(event: AnyEvent) -> tuple[str, float]:

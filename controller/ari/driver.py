@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Collection, Coroutine, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 import structlog
@@ -50,7 +51,7 @@ class Calls(Protocol):
 class AriDriver:
     """Everything of one Asterisk on ARI, wired.
 
-    `connection` is for `WebSocketHandler` (Asterisk dials us) or `link.dial` (we dial Asterisk). Close with
+    `connection` is for `link.Door` (Asterisk dials us) or `link.dial` (we dial Asterisk). Close with
     `close`: the calls stay with Asterisk.
     """
 
@@ -124,22 +125,17 @@ class AriDriver:
 
     def _unowned(self, event: AnyEvent) -> None:
         if isinstance(event, models.CallBroadcast):
-            self._start(self._claim(event.channel.id))
+            self._claim(event.channel.id)
         elif isinstance(event, models.ChannelDestroyed) and not _OURS.fullmatch(event.channel.id):
             self._calls.channel_gone(event.channel.id, event.cause, event.cause_txt, event.timestamp)
         elif isinstance(event, models.ChannelHangupRequest) and not _OURS.fullmatch(event.channel.id):
             # Often the last that is heard of a caller: see `Line.final_cause`.
             self._calls.channel_gone(event.channel.id, hangup_cause(event), "", event.timestamp)
 
-    async def _claim(self, channel_id: str) -> None:
+    def _claim(self, channel_id: str) -> None:
         """Ask for a call that is offered to every controller; `StasisStart` follows if we are the first."""
         operation = ari.events_claim_channel(channel_id=channel_id, application=self._application)
-        try:
-            await self.transport.request(operation)
-        except AsteriskRefused as error:
-            log.debug("ari_claim_lost", channel=channel_id, status=error.status)
-        except TelephonyError as error:
-            log.warning("ari_claim_failed", channel=channel_id, error=str(error))
+        self.transport.post(operation, partial(_note_lost_claim, channel_id))
 
     # --- after a (re)connect ----------------------------------------------------------------------------------
 
@@ -178,6 +174,13 @@ class AriDriver:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _note_lost_claim(channel_id: str, error: TelephonyError) -> None:
+    if isinstance(error, AsteriskRefused):
+        log.debug("ari_claim_lost", channel=channel_id, status=error.status)
+    else:
+        log.warning("ari_claim_failed", channel=channel_id, error=str(error))
 
 
 def _called(channel: models.Channel, args: Sequence[str]) -> str:

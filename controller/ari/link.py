@@ -12,63 +12,73 @@ import base64
 import binascii
 import hmac
 import random
-from typing import Literal
+from functools import partial
+from http import HTTPStatus
+from typing import Final
 
 import aiohttp
 import structlog
-from aiohttp import web
+from picows import (
+    WSError,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_connect,
+    ws_create_server,
+)
+from yarl import URL
 
 from controller.ari.connection import AriConnection
+from controller.ari.socket import OPTIONS, SUBPROTOCOL, AriSocket
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT_S = 4.0
-"""Ping interval, which notices a frozen peer within 5 s."""
-MAX_FRAME_BYTES = 32 * 1024 * 1024
-"""The longest message taken from Asterisk: a list of some tens of thousands of channels."""
-SUBPROTOCOL = "ari"
+PATH: Final = "/asterisk/ari"
+"""Where Asterisk dials in."""
 
 _FIRST_BACKOFF_S = 0.25
 _LAST_BACKOFF_S = 15.0
 _OPEN_TIMEOUT_S = 5.0
 
 
-class WebSocketHandler:
-    """The aiohttp handler of `/asterisk/ari`, where Asterisk dials in.
+class Door:
+    """The listening socket that Asterisk dials, at `ws://host:port/asterisk/ari`.
 
-    Add with `app.router.add_get("/asterisk/ari", WebSocketHandler(connection, username, password).serve)`.
-    Answers 401 without the right basic authentication, 400 without the subprotocol `ari`, 503 once the connection
-    was closed for good.
+    Answers 404 elsewhere, 401 without the right basic authentication, 400 without the subprotocol `ari`, 503 while
+    there is no `connection` or once it was closed for good.
     """
 
-    def __init__(self, connection: AriConnection, username: str, password: str) -> None:
-        self._connection = connection
+    def __init__(self, connection: AriConnection | None, username: str, password: str) -> None:
+        self.connection = connection
         self._login = f"{username}:{password}".encode()
+        self._server: asyncio.Server | None = None
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Serve one WebSocket until it closes."""
+    async def open(self, host: str, port: int) -> None:
+        """Let Asterisk in from now on. Raises `OSError` when the port is taken."""
+        self._server = await ws_create_server(self._answer, host, port, **OPTIONS)
+
+    def refuse(self) -> None:
+        """Take no new connections; the one that is there goes on."""
+        if self._server is not None:
+            self._server.close()
+
+    def _answer(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        if request.path.partition(b"?")[0] != PATH.encode():
+            return _refused(HTTPStatus.NOT_FOUND, "Asterisk's WebSocket is at " + PATH)
         if not self._may_enter(request.headers.get("Authorization", "")):
-            log.warning("ari_login_refused", remote=request.remote)
-            raise web.HTTPUnauthorized(
-                text="user or password of websocket_client.conf is not the controller's",
-                headers={"WWW-Authenticate": 'Basic realm="rappel"'},
+            log.warning("ari_login_refused")
+            return _refused(
+                HTTPStatus.UNAUTHORIZED,
+                "user or password of websocket_client.conf is not the controller's",
+                {"WWW-Authenticate": 'Basic realm="rappel"'},
             )
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         if SUBPROTOCOL not in {name.strip() for name in offered.split(",")}:
-            raise web.HTTPBadRequest(text="set protocols=ari in websocket_client.conf")
-        if self._connection.stopped:
-            raise web.HTTPServiceUnavailable(text="this controller is stopping")
-        socket: web.WebSocketResponse[Literal[False]] = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_S,
-            protocols=(SUBPROTOCOL,),
-            compress=False,
-            max_msg_size=MAX_FRAME_BYTES,
-            decode_text=False,
-        )
-        await socket.prepare(request)
-        log.info("ari_link_up", remote=request.remote)
-        await self._connection.run(socket)
-        return socket
+            return _refused(HTTPStatus.BAD_REQUEST, "set protocols=ari in websocket_client.conf")
+        if self.connection is None or self.connection.stopped:
+            return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "this controller is stopping")
+        accepted = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": SUBPROTOCOL})
+        return WSUpgradeResponseWithListener(accepted, AriSocket(self.connection))
 
     def _may_enter(self, authorization: str) -> bool:
         scheme, _, encoded = authorization.partition(" ")
@@ -81,34 +91,44 @@ class WebSocketHandler:
         return hmac.compare_digest(login, self._login)
 
 
+def _refused(status: HTTPStatus, why: str, headers: dict[str, str] | None = None) -> WSUpgradeResponseWithListener:
+    response = WSUpgradeResponse.create_error_response(status, f"{why}\n".encode(), headers)
+    return WSUpgradeResponseWithListener(response, None)
+
+
+def _just(socket: AriSocket) -> AriSocket:
+    return socket
+
+
 async def dial(connection: AriConnection, base_url: str, application: str, username: str, password: str) -> None:
     """Keep `connection` up by dialling Asterisk at `base_url` (`http://host:8088/ari`) until it is closed.
 
     Waits between attempts grow from a quarter of a second to 15 s, each with jitter, and start again from the
     bottom after a connection that worked.
     """
-    url = f"{base_url.rstrip('/')}/events"
-    params = {"app": application, "subscribeAll": "false"}
+    http = URL(f"{base_url.rstrip('/')}/events").with_query(app=application, subscribeAll="false")
+    url = str(http.with_scheme("wss" if http.scheme == "https" else "ws"))
+    headers = {
+        "Authorization": aiohttp.encode_basic_auth(username, password),
+        "Sec-WebSocket-Protocol": SUBPROTOCOL,
+    }
     backoff_s = _FIRST_BACKOFF_S
-    async with aiohttp.ClientSession(
-        headers={"Authorization": aiohttp.encode_basic_auth(username, password)}
-    ) as session:
-        while not connection.stopped:
-            try:
-                async with asyncio.timeout(_OPEN_TIMEOUT_S):
-                    socket = await session.ws_connect(
-                        url,
-                        params=params,
-                        protocols=(SUBPROTOCOL,),
-                        heartbeat=HEARTBEAT_S,
-                        max_msg_size=MAX_FRAME_BYTES,
-                        decode_text=False,
-                    )
-            except (aiohttp.ClientError, TimeoutError) as error:
-                log.warning("ari_dial_failed", url=base_url, error=str(error), again_in_s=round(backoff_s, 2))
-            else:
-                async with socket:
-                    if await connection.run(socket, registered=True):
-                        backoff_s = _FIRST_BACKOFF_S
-            await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
-            backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
+    while not connection.stopped:
+        try:
+            async with asyncio.timeout(_OPEN_TIMEOUT_S):
+                socket = AriSocket(connection, registered=True)
+                await ws_connect(
+                    partial(_just, socket),
+                    url,
+                    extra_headers=headers,
+                    max_redirects=0,
+                    **OPTIONS,
+                )
+        except (OSError, WSError, TimeoutError) as error:
+            log.warning("ari_dial_failed", url=base_url, error=str(error), again_in_s=round(backoff_s, 2))
+        else:
+            await socket.gone()
+            if socket.worked:
+                backoff_s = _FIRST_BACKOFF_S
+        await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)

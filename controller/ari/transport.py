@@ -8,9 +8,11 @@ faster, carries the requests that were seen to return at once whatever the chann
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from controller.ari.operation import Operation
+from controller.errors import TelephonyError
 
 T = TypeVar("T")
 
@@ -25,6 +27,13 @@ class Transport(Protocol):
         carried out is then unknown: never send it again blindly), `ChannelGone` when what it names does not
         exist any more, `AsteriskRefused` for any other error answer.
         """
+
+
+class Posting(Transport, Protocol):
+    """A transport that can also be told without being asked (`RestOverWebSocket`)."""
+
+    def post(self, operation: Operation[None], failed: Callable[[TelephonyError], object]) -> None:
+        """Send now, and tell `failed` when it was not carried out."""
 
 
 NEVER_WAITS = frozenset(
@@ -50,7 +59,7 @@ NEVER_WAITS = frozenset(
 class RoutedTransport:
     """Sends what never waits over the WebSocket and everything else over HTTP."""
 
-    def __init__(self, websocket: Transport, http: Transport) -> None:
+    def __init__(self, websocket: Posting, http: Transport) -> None:
         self._websocket = websocket
         self._http = http
 
@@ -61,6 +70,15 @@ class RoutedTransport:
     async def at_once(self, operation: Operation[T]) -> T:
         """Make a request that would wait only for a prompt, about a channel that is known to play none."""
         return await self._websocket.request(operation)
+
+    def post(self, operation: Operation[None], failed: Callable[[TelephonyError], object]) -> None:
+        """Send what never waits without waiting for the answer; `failed` is told when it was not carried out.
+
+        It goes before any later request that takes the WebSocket.
+        """
+        if operation.name not in NEVER_WAITS:
+            raise ValueError(f"{operation.name} may wait for a prompt to end: use request")
+        self._websocket.post(operation, failed)
 
     def _route(self, operation: Operation[Any]) -> Transport:
         return self._websocket if operation.name in NEVER_WAITS else self._http

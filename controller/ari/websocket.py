@@ -1,21 +1,21 @@
 """REST over the WebSocket that carries the events.
 
-This half knows nothing of sockets: the connection attaches a way to send text, hands over the answers that its
-reader finds, and detaches when the socket is gone.
+This half knows nothing of connections: a socket to send text with is attached, the answers that its reader finds are
+handed over, and it is detached when it is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from itertools import count
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from controller.ari.generated import models
 from controller.ari.operation import Operation, answer
-from controller.errors import AsteriskRefused, AsteriskUnreachable
+from controller.errors import AsteriskRefused, AsteriskUnreachable, TelephonyError
 
 T = TypeVar("T")
 
@@ -36,29 +36,44 @@ class _Request(msgspec.Struct, omit_defaults=True, tag_field="type", tag="RESTRe
 _encoder = msgspec.json.Encoder()
 
 
+class Socket(Protocol):
+    """What carries the frames (`controller.ari.socket.AriSocket`)."""
+
+    def send(self, message: bytes) -> None:
+        """Send one UTF-8 text frame; raise `AsteriskUnreachable` when the socket is closed."""
+
+    async def writable(self) -> None:
+        """Wait while the far end takes nothing."""
+
+
+Answer = asyncio.Future[models.RESTResponse]
+
+
 class RestOverWebSocket:
     """A `Transport` over whatever WebSocket is attached at the moment."""
 
     def __init__(self, *, timeout_s: float = 5.0) -> None:
         self._timeout_s = timeout_s
-        self._send: Callable[[bytes], Awaitable[None]] | None = None
+        self._socket: Socket | None = None
         self._numbers = count(1)
-        self._waiting: dict[str, asyncio.Future[models.RESTResponse]] = {}
+        self._waiting: dict[str, tuple[Answer, str, float]] = {}
+        """Future, name and deadline of each request in flight, the oldest first."""
+        self._clock: asyncio.TimerHandle | None = None
 
     @property
     def in_flight(self) -> int:
         """How many requests wait for their answer."""
         return len(self._waiting)
 
-    def attach(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Use `send` (one UTF-8 text frame) from now on. Only after `ApplicationRegistered`."""
-        self._send = send
+    def attach(self, socket: Socket) -> None:
+        """Use `socket` from now on. Only after `ApplicationRegistered`."""
+        self._socket = socket
 
     def detach(self) -> None:
         """Forget the socket; every request in flight ends with `AsteriskUnreachable`, its fate unknown."""
-        self._send = None
+        self._socket = None
         waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
+        for future, _, _ in waiting.values():
             if not future.done():
                 future.set_exception(
                     AsteriskUnreachable(
@@ -69,14 +84,40 @@ class RestOverWebSocket:
 
     def answered(self, response: models.RESTResponse) -> None:
         """Give the answer that the reader found to whoever waits; a late one is nobody's and is dropped."""
-        future = self._waiting.get(response.request_id)
-        if future is not None and not future.done():
-            future.set_result(response)
+        found = self._waiting.pop(response.request_id, None)
+        if found is not None and not found[0].done():
+            found[0].set_result(response)
 
     async def request(self, operation: Operation[T]) -> T:
         """See `Transport.request`. A request too long for one frame is refused (413) without being sent."""
-        send = self._send
-        if send is None:
+        if self._socket is not None:
+            await self._socket.writable()
+        response = await self._send(operation)
+        return answer(operation, response.status_code, response.reason_phrase, response.message_body)
+
+    def post(self, operation: Operation[None], failed: Callable[[TelephonyError], object]) -> None:
+        """Send now and do not wait: `failed` is told, later or at once, when it was not carried out."""
+        try:
+            future = self._send(operation)
+        except TelephonyError as error:
+            failed(error)
+            return
+
+        def done(future: Answer) -> None:
+            if future.cancelled():
+                return
+            try:
+                response = future.result()
+                answer(operation, response.status_code, response.reason_phrase, response.message_body)
+            except TelephonyError as error:
+                failed(error)
+
+        future.add_done_callback(done)
+
+    def _send(self, operation: Operation[Any]) -> Answer:
+        """Send a request and return the future of its answer."""
+        socket = self._socket
+        if socket is None:
             raise AsteriskUnreachable(
                 f"{operation.name}: Asterisk is not connected; it dials again by itself, see `rappel doctor`"
             )
@@ -89,24 +130,36 @@ class RestOverWebSocket:
                 status=_TOO_LARGE,
                 reason="frame too large",
             )
-        future: asyncio.Future[models.RESTResponse] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
+        loop = asyncio.get_running_loop()
+        future: Answer = loop.create_future()
+        deadline = loop.time() + self._timeout_s
+        self._waiting[number] = future, operation.name, deadline
+        if self._clock is None:
+            self._clock = loop.call_at(deadline, self._expire)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await send(frame)
-                response = await future
-        except TimeoutError:
-            raise AsteriskUnreachable(
-                f"{operation.name}: no answer from Asterisk within {self._timeout_s:g} s; whether it was "
-                "carried out is unknown: look with GET before sending it again"
-            ) from None
-        except (ConnectionError, RuntimeError) as error:
-            raise AsteriskUnreachable(f"{operation.name}: the WebSocket to Asterisk broke ({error})") from error
-        finally:
-            self._waiting.pop(number, None)
-            if future.done() and not future.cancelled():
-                future.exception()  # a `detach` during `send` is reported by what `send` raises
-        return answer(operation, response.status_code, response.reason_phrase, response.message_body)
+            socket.send(frame)
+        except AsteriskUnreachable:
+            del self._waiting[number]
+            raise
+        return future
+
+    def _expire(self) -> None:
+        """End the requests whose time is over. One timer serves all: they all wait equally long."""
+        loop = asyncio.get_running_loop()
+        self._clock = None
+        now = loop.time()
+        for number, (future, name, deadline) in list(self._waiting.items()):
+            if deadline > now:
+                self._clock = loop.call_at(deadline, self._expire)
+                return
+            del self._waiting[number]
+            if not future.done():
+                future.set_exception(
+                    AsteriskUnreachable(
+                        f"{name}: no answer from Asterisk within {self._timeout_s:g} s; whether it was "
+                        "carried out is unknown: look with GET before sending it again"
+                    )
+                )
 
 
 def _message(operation: Operation[T], number: str) -> _Request:

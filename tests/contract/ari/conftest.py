@@ -12,18 +12,16 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
 
 from controller.ari.driver import AriDriver
 from controller.ari.generated import operations as ari
 from controller.ari.http import HttpTransport
-from controller.ari.link import WebSocketHandler
+from controller.ari.link import Door
 from controller.ari.telephone import AriTelephone
 from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.cdr.entries import Role
 from controller.flow.commands import Answer, Answered
 from controller.runtime.asterisk import AsteriskInstall
-from controller.web.pages import listen
 from tests.contract.ari.fake import FakeAsterisk
 from tests.rig import freeports
 from tests.rig.asterisk import Rig
@@ -183,13 +181,7 @@ async def place(install: AsteriskInstall | None, tmp_path: Path) -> AsyncIterato
 
 async def _build(install: AsteriskInstall | None, tmp_path: Path, stack: AsyncExitStack) -> Place:
     audio = Audio(tmp_path)
-    handler: list[WebSocketHandler] = []
     fake: FakeAsterisk | None = None
-
-    async def arrive(request: web.Request) -> web.StreamResponse:
-        if not handler:
-            raise web.HTTPServiceUnavailable
-        return await handler[0].serve(request)
 
     port = freeports.block()
     stack.callback(freeports.release, port)
@@ -214,17 +206,16 @@ async def _build(install: AsteriskInstall | None, tmp_path: Path, stack: AsyncEx
         await fake.start(http_port)
         stack.push_async_callback(fake.stop)
 
-    application = web.Application()
-    application.router.add_get("/asterisk/ari", arrive)
-    listener = await listen(application, "127.0.0.1", port)
-    stack.push_async_callback(listener.close)
+    door = Door(None, *login)
+    await door.open("127.0.0.1", port)
+    stack.callback(door.refuse)
     drivers: list[AriDriver] = []
 
     async def shut_the_door() -> None:
         """As the controller does at its stop: a redial of Asterisk's must not meet a server that is closing."""
         if drivers:
             drivers.clear()
-            await listener.refuse()
+            door.refuse()
 
     async def new_driver() -> tuple[AriDriver, Calls]:
         calls = Calls()
@@ -237,7 +228,7 @@ async def _build(install: AsteriskInstall | None, tmp_path: Path, stack: AsyncEx
         stack.push_async_callback(driver.close)
         stack.push_async_callback(shut_the_door)
         drivers.append(driver)
-        handler[:] = [WebSocketHandler(driver.connection, *login)]
+        door.connection = driver.connection
         await driver.connection.ready(10)
         return driver, calls
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from controller.ari.connection import AriConnection, LinkState, Snapshot
 from controller.ari.events import AnyEvent
-from controller.ari.link import WebSocketHandler
+from controller.ari.link import PATH, Door
 from controller.errors import AsteriskUnreachable
+from tests.rig import freeports
 
 LOGIN = {"Authorization": aiohttp.encode_basic_auth("asterisk", "secret")}
 APPLICATION = {
@@ -86,19 +86,37 @@ async def connection(listener: Listener) -> AriConnection:
     return AriConnection("rappel", listener)
 
 
+class Dialler:
+    """Plays Asterisk's part: dials the controller's door."""
+
+    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+        self.port = port
+        self._session = session
+        self._base = f"http://127.0.0.1:{port}"
+
+    def ws_connect(self) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse[Any]]:
+        return self._session.ws_connect(f"{self._base}{PATH}", protocols=("ari",), headers=LOGIN)
+
+    def get(self, path: str, headers: dict[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._session.get(f"{self._base}{path}", headers=headers)
+
+
 @pytest_asyncio.fixture
-async def asterisk(connection: AriConnection) -> AsyncIterator[TestClient[Any, Any]]:
-    application = web.Application()
-    application.router.add_get("/asterisk/ari", WebSocketHandler(connection, "asterisk", "secret").serve)
-    async with TestClient(TestServer(application)) as client:
-        yield client
+async def asterisk(connection: AriConnection) -> AsyncIterator[Dialler]:
+    door = Door(connection, "asterisk", "secret")
+    port = freeports.block()
+    await door.open("127.0.0.1", port)
+    async with aiohttp.ClientSession() as session:
+        yield Dialler(session, port)
         await connection.close()
+    door.refuse()
+    freeports.release(port)
 
 
 async def test_kept_events_come_after_the_snapshot_in_their_order(
-    connection: AriConnection, listener: Listener, asterisk: TestClient[Any, Any]
+    connection: AriConnection, listener: Listener, asterisk: Dialler
 ) -> None:
-    async with asterisk.ws_connect("/asterisk/ari", protocols=("ari",), headers=LOGIN) as socket:
+    async with asterisk.ws_connect() as socket:
         await socket.send_str(event("FromTheFuture"))
         await socket.send_str(event("ApplicationReplaced"))
         with pytest.raises(TimeoutError):
@@ -121,9 +139,9 @@ async def test_kept_events_come_after_the_snapshot_in_their_order(
 
 
 async def test_nonsense_and_a_failing_listener_do_not_stop_the_reader(
-    connection: AriConnection, listener: Listener, asterisk: TestClient[Any, Any]
+    connection: AriConnection, listener: Listener, asterisk: Dialler
 ) -> None:
-    async with asterisk.ws_connect("/asterisk/ari", protocols=("ari",), headers=LOGIN) as socket:
+    async with asterisk.ws_connect() as socket:
         await register(socket)
         await connection.ready(2)
         listener.broken = True
@@ -137,11 +155,11 @@ async def test_nonsense_and_a_failing_listener_do_not_stop_the_reader(
         assert listener.told[-1] == "ApplicationUnregistered"
 
 
-async def test_newer_connection_replaces_the_older(connection: AriConnection, asterisk: TestClient[Any, Any]) -> None:
-    async with asterisk.ws_connect("/asterisk/ari", protocols=("ari",), headers=LOGIN) as first:
+async def test_newer_connection_replaces_the_older(connection: AriConnection, asterisk: Dialler) -> None:
+    async with asterisk.ws_connect() as first:
         await register(first)
         await connection.ready(2)
-        async with asterisk.ws_connect("/asterisk/ari", protocols=("ari",), headers=LOGIN) as second:
+        async with asterisk.ws_connect() as second:
             assert (await first.receive(timeout=2)).type is aiohttp.WSMsgType.CLOSE
             await first.close()
             await register(second)
@@ -157,17 +175,53 @@ async def test_newer_connection_replaces_the_older(connection: AriConnection, as
         (LOGIN, 400),
     ],
 )
-async def test_strangers_are_turned_away(
-    asterisk: TestClient[Any, Any], headers: dict[str, str], status: int
-) -> None:
-    async with asterisk.get("/asterisk/ari", headers=headers) as reply:
+async def test_strangers_are_turned_away(asterisk: Dialler, headers: dict[str, str], status: int) -> None:
+    async with asterisk.get(PATH, headers) as reply:
         assert reply.status == status
 
 
-async def test_closed_connection_takes_nobody_in(connection: AriConnection, asterisk: TestClient[Any, Any]) -> None:
+async def test_there_is_one_address(asterisk: Dialler) -> None:
+    async with asterisk.get("/", LOGIN) as reply:
+        assert reply.status == 404
+
+
+def frame(opcode: int, payload: bytes, *, last: bool = True) -> bytes:
+    """A client's frame, masked with zeros."""
+    length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+    return bytes([opcode | (0x80 if last else 0)]) + length + bytes(4) + payload
+
+
+async def test_a_message_may_come_in_parts_with_a_ping_between_them(
+    connection: AriConnection, asterisk: Dialler
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", asterisk.port)
+    headers = {
+        "Host": "controller",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Protocol": "ari",
+        **LOGIN,
+    }
+    writer.write(f"GET {PATH} HTTP/1.1\r\n".encode())
+    writer.write("".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode() + b"\r\n")
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)
+    text = event("ApplicationRegistered").encode()
+    writer.write(frame(0x1, text[:10], last=False) + frame(0x9, b"?") + frame(0x0, b"", last=False))
+    await asyncio.sleep(0.02)
+    assert connection.state is LinkState.CONNECTED
+    writer.write(frame(0x0, text[10:]))
+    assert await asyncio.wait_for(reader.readexactly(3), 2) == b"\x8a\x01?"  # the pong
+    await asyncio.wait_for(reader.readuntil(b"RESTRequest"), 2)
+    assert connection.state is LinkState.REGISTERED
+    writer.close()
+
+
+async def test_closed_connection_takes_nobody_in(connection: AriConnection, asterisk: Dialler) -> None:
     await connection.close()
     headers = LOGIN | {"Sec-WebSocket-Protocol": "ari"}
-    async with asterisk.get("/asterisk/ari", headers=headers) as reply:
+    async with asterisk.get(PATH, headers) as reply:
         assert reply.status == 503
     with pytest.raises(AsteriskUnreachable, match=r"websocket_client\.conf"):
         await connection.ready(0.01)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from controller.ari.http import HttpTransport
 from controller.ari.operation import Operation
 from controller.ari.transport import NEVER_WAITS, RoutedTransport
 from controller.ari.websocket import RestOverWebSocket
-from controller.errors import AsteriskRefused, AsteriskUnreachable, ChannelGone
+from controller.errors import AsteriskRefused, AsteriskUnreachable, ChannelGone, TelephonyError
 
 
 class Peer:
@@ -23,10 +24,13 @@ class Peer:
         self._rest = rest
         self._status = status
         self._body = body
-        rest.attach(self.send)
+        rest.attach(self)
 
-    async def send(self, frame: bytes) -> None:
-        request = json.loads(frame)
+    async def writable(self) -> None:
+        return
+
+    def send(self, message: bytes) -> None:
+        request = json.loads(message)
         self.sent.append(request)
         if self._status is not None:
             self._rest.answered(
@@ -115,12 +119,55 @@ async def test_detach_leaves_requests_in_flight_with_an_unknown_fate() -> None:
         await rest.request(ari.asterisk_ping())
 
 
+@pytest.mark.parametrize(("status", "kinds"), [(204, []), (404, [ChannelGone]), (500, [AsteriskRefused])])
+async def test_what_is_posted_is_heard_of_only_when_it_fails(status: int, kinds: list[type[TelephonyError]]) -> None:
+    rest = RestOverWebSocket()
+    peer = Peer(rest, status=status)
+    failures: list[TelephonyError] = []
+    rest.post(ari.playbacks_stop("p"), failures.append)
+    assert [request["uri"] for request in peer.sent] == ["playbacks/p"]
+    await asyncio.sleep(0)
+    assert [type(failure) for failure in failures] == kinds
+
+
+async def test_what_is_posted_without_an_answer_or_a_socket_fails_too() -> None:
+    rest = RestOverWebSocket(timeout_s=0.02)
+    failures: list[TelephonyError] = []
+    rest.post(ari.playbacks_stop("p"), failures.append)
+    Peer(rest, status=None)
+    rest.post(ari.playbacks_stop("p"), failures.append)
+    rest.post(ari.playbacks_stop("p"), failures.append)
+    await asyncio.sleep(0.05)
+    assert [type(failure) for failure in failures] == [AsteriskUnreachable] * 3
+    assert ["not connected" in str(failures[0]), "no answer" in str(failures[1])] == [True, True]
+
+
+async def test_each_request_has_its_whole_time() -> None:
+    rest = RestOverWebSocket(timeout_s=0.1)
+    Peer(rest, status=None)
+    began = asyncio.get_running_loop().time()
+
+    async def late() -> float:
+        await asyncio.sleep(0.06)
+        with pytest.raises(AsteriskUnreachable):
+            await rest.request(ari.asterisk_ping())
+        return asyncio.get_running_loop().time() - began
+
+    with pytest.raises(AsteriskUnreachable):
+        await asyncio.gather(rest.request(ari.asterisk_ping()), waiting := asyncio.create_task(late()))
+    assert 0.1 <= asyncio.get_running_loop().time() - began < 0.15
+    assert 0.16 <= await waiting < 0.25
+
+
 async def test_policy_sends_only_what_never_waits_over_the_websocket() -> None:
     class Noted:
         def __init__(self) -> None:
             self.names: list[str] = []
 
         async def request(self, operation: Operation[Any]) -> Any:
+            self.names.append(operation.name)
+
+        def post(self, operation: Operation[None], failed: Callable[[TelephonyError], object]) -> None:
             self.names.append(operation.name)
 
     websocket, http = Noted(), Noted()
@@ -135,6 +182,10 @@ async def test_policy_sends_only_what_never_waits_over_the_websocket() -> None:
         await routed.request(operation)
     assert websocket.names == ["channels.playWithId", "playbacks.stop"]
     assert http.names == ["channels.answer", "bridges.addChannel", "channels.setChannelVar"]
+    routed.post(ari.channels_ring("1.1"), print)
+    assert websocket.names[2:] == ["channels.ring"]
+    with pytest.raises(ValueError, match="use request"):
+        routed.post(ari.bridges_destroy("b"), print)
     assert not NEVER_WAITS & {"channels.answer", "bridges.addChannel", "channels.setChannelVar"}
 
 
