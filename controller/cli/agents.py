@@ -99,7 +99,7 @@ def _fields(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("agent")
 @_fields
 @click.pass_context
-def add_agent(context: click.Context, agent: str, **given: Any) -> None:
+def add_agent(context: click.Context, /, agent: str, **given: Any) -> None:
     """Create the account AGENT and show what its phone logs in with."""
     new = _read({"agent": agent, **_given(given)})
 
@@ -116,7 +116,7 @@ def add_agent(context: click.Context, agent: str, **given: Any) -> None:
 @_fields
 @click.option("--enable/--disable", "enabled", default=None, help="A disabled agent cannot log in.")
 @click.pass_context
-def set_agent(context: click.Context, agent: str, **given: Any) -> None:
+def set_agent(context: click.Context, /, agent: str, **given: Any) -> None:
     """Change the account AGENT: what is given replaces what was, the rest stays."""
 
     async def work(directory: PostgresAgents) -> list[SipAccount]:

@@ -13,6 +13,7 @@ from controller.config import load_config
 from controller.postgres import versions
 from controller.runtime import asterisk as asterisk_runtime
 from controller.runtime import doctor as examination
+from controller.runtime import example_agents
 from controller.runtime import postgres as postgres_runtime
 from controller.runtime import secrets as stack_secrets
 from controller.runtime.render import render_folder
@@ -77,6 +78,10 @@ def accounts(context: click.Context) -> None:
     click.echo(f"SIP server {settings.bind}:{settings.sip_port} (UDP or TCP)")
     for phone in settings.softphones:
         click.echo(f"user {phone.extension}  password {secrets.softphones[phone.extension]}  ({phone.name})")
+    known = example_agents.passwords(settings.state_dir / example_agents.FILE)
+    for agent in example_agents.AGENTS:
+        if agent.agent in known:
+            click.echo(f"user {agent.extension}  password {known[agent.agent]}  (agent {agent.agent}, {agent.name})")
 
 
 @click.command("render-asterisk")

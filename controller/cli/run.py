@@ -14,7 +14,9 @@ import click
 from controller.cli.common import completed, stack_settings
 from controller.config import Config, load_config
 from controller.postgres import versions
-from controller.runtime import example_crm
+from controller.postgres.agents import PostgresAgents
+from controller.postgres.store import PostgresStore
+from controller.runtime import example_agents, example_crm
 from controller.runtime.stack import EmbeddedStack
 
 _READY_LIMIT_S = 60.0
@@ -37,6 +39,8 @@ async def _run(config_path: str | None) -> int:
         loop.add_signal_handler(name, stop.set)
     async with EmbeddedStack(stack_settings(config)) as stack:
         await versions.bring_up_to_date(stack.dsn)
+        if stack.postgres is not None:
+            await _seed_agents(stack)
         crm = await example_crm.serve()
         command = [
             sys.executable,
@@ -56,6 +60,15 @@ async def _run(config_path: str | None) -> int:
                 click.echo("\nStopping Asterisk and Postgres ...", err=True)
     click.echo("Stopped.", err=True)
     return 0 if stop.is_set() else code
+
+
+async def _seed_agents(stack: EmbeddedStack) -> None:
+    """Give an empty, embedded database the example company's agents."""
+    store = PostgresStore(stack.dsn)
+    try:
+        await example_agents.seed(PostgresAgents(store), stack.settings.state_dir / example_agents.FILE)
+    finally:
+        await store.close()
 
 
 async def _greet(config_path: str | None, began: float) -> None:
@@ -83,8 +96,10 @@ def _greeting(config: Config, page: str, took_s: float) -> str:
 Rappel runs (ready after {took_s:.1f} s). Ctrl-C stops it.
 
   Hear it without a telephone   make call          (in a second terminal)
+  Be an agent without one       .venv/bin/rappel answer claire, then let a call reach an adviser
   Call with a softphone         SIP server {where}, user 1001, password: make accounts
                                 then dial 1000 (French), 1100 (English), 1002 (the other softphone)
+  Answer with a softphone       user 2001 (agent claire): *11 logs in, *12 out, *13 pauses, *14 resumes
   Look                          {page}/           calls, numbers, what is up
                                 {page}/readyz     {page}/metrics
   Change the SVI                edit {Path(config.centre.folder)}/*.yaml: it is checked and taken up as you save
