@@ -11,6 +11,8 @@ import structlog
 from controller.calls.drive import Drive, Entries
 from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.calls.legs import RecordedLegs
+from controller.calls.queueing.callref import CallRef
+from controller.calls.queueing.services import Services
 from controller.calls.releases import LiveRelease, Releases
 from controller.cdr.entries import (
     CallEnded,
@@ -26,6 +28,7 @@ from controller.errors import TelephonyError
 from controller.flow.commands import Answer, Command, Event, Hangup, HungUp, Play
 from controller.flow.interpreter import CallFacts, EndedBy, Ending, FlowRun
 from controller.flow.interpreter import Disposition as FlowDisposition
+from controller.flow.queuenow import NO_QUEUES, QueuesNow
 from controller.ids import LegId
 from controller.ports import Clock, LookupClient, Recorder, Telephone
 
@@ -45,6 +48,13 @@ class Surroundings:
     lookups: LookupClient
     clock: Clock
     node: str
+    services: Services | None = None
+    """The distribution; without one there are no queues and no agents."""
+
+    @property
+    def queues_now(self) -> QueuesNow:
+        """How the queues are whenever it is asked."""
+        return self.services.queues_now if self.services else NO_QUEUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,8 @@ class Call:
                 caller_name=self.incoming.caller_name,
                 language=self.language,
             )
-            run = FlowRun.begin(live.release, self.flow, facts, self.around.clock.now())
+            now, queues = self.around.clock.now(), self.around.queues_now
+            run = FlowRun.begin(live.release, self.flow, facts, now, queues=queues)
             await self._to_the_end(live, lambda telephone: self._drive(run, telephone, first=None))
 
     async def resume(self, saved: StateSaved) -> None:
@@ -104,7 +115,7 @@ class Call:
         Raises `FlowError` when that version of the centre, or that state, cannot be read any more.
         """
         with self.around.releases.hold(saved.release) as live:
-            run = FlowRun.resume(live.release, saved.state)
+            run = FlowRun.resume(live.release, saved.state, queues=self.around.queues_now)
             self.flow, self.language, self.release = run.flow_name, run.language, live.release.hash
             log.info("call.resumed", channel=self.incoming.channel_name, flow=self.flow, step=run.step_name)
             first = run.pending
@@ -140,8 +151,7 @@ class Call:
     async def _drive(self, run: FlowRun, telephone: Telephone, first: Command | None) -> tuple[Event, Ending]:
         """Drive `run` to its end, from `first` when it is taken up again."""
         drive = Drive(
-            call_id=self.incoming.call_id,
-            channel_id=self.incoming.channel_id,
+            call=self._ref(),
             driver=self.incoming.driver,
             node=self.around.node,
             flow_run=run,
@@ -149,12 +159,25 @@ class Call:
             lookups=self.around.lookups,
             record=self._record,
             clock=self.around.clock,
+            services=self.around.services,
         )
         try:
             last = await drive.run(first or run.start(self.around.clock.now()))
         finally:
             self.flow, self.step, self.language = run.flow_name, run.step_name, run.language
         return last, run.ending
+
+    def _ref(self) -> CallRef:
+        call = self.incoming
+        return CallRef(
+            call_id=call.call_id,
+            channel_id=call.channel_id,
+            caller_number=call.caller_number,
+            caller_name=call.caller_name,
+            called_number=call.called_number,
+            language=self.language,
+            channel_name=call.channel_name,
+        )
 
     def _unservable(self, live: LiveRelease) -> Refusal | None:
         if not self.flow:

@@ -7,12 +7,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
+from controller.calls.queueing.callref import CallRef
+from controller.calls.queueing.services import Services
+from controller.calls.queueing.stay import Stay
+from controller.calls.queueing.visit import Converse, Visit
 from controller.cdr.entries import CallAnswered, Entry, LegAnswered, StateSaved, StepTaken
-from controller.flow.commands import Answer, Answered, Command, Event, Hangup, HungUp, Lookup
+from controller.flow.commands import (
+    AgentAct,
+    AgentActed,
+    Answer,
+    Answered,
+    Command,
+    Enqueue,
+    Event,
+    Failed,
+    Hangup,
+    HungUp,
+    KeepMessage,
+    Lookup,
+    MessageKept,
+    VisitProgress,
+)
 from controller.flow.interpreter import FlowRun
-from controller.ids import CallId, LegId
+from controller.ids import LegId, message_id
 from controller.ports import Clock, LookupClient, Recorder, Telephone
 
 log = structlog.get_logger(__name__)
@@ -42,15 +62,14 @@ class Entries:
 
 @dataclass(slots=True)
 class Drive:
-    """One call on its way through its flow.
+    """One call on its way through its flow. Without `services` there are no queues, messages and agents.
 
     `run` returns the last event seen: `HungUp` of the caller, or what `Hangup` reported. The order of the record
     is the order of the call; the state is saved before every command, so that a successor repeats that command.
     The last steps are added to `record` and not yet written: the end of the call follows.
     """
 
-    call_id: CallId
-    channel_id: str
+    call: CallRef
     driver: str
     node: str
     flow_run: FlowRun
@@ -58,6 +77,8 @@ class Drive:
     lookups: LookupClient
     record: Entries
     clock: Clock
+    services: Services | None = None
+    converse: Converse | None = None
 
     async def run(self, first: Command) -> Event:
         """Perform `first` and everything the flow asks for after it, until the call is over."""
@@ -84,19 +105,53 @@ class Drive:
             )
 
     async def _perform(self, command: Command) -> Event:
-        if isinstance(command, Lookup):
-            return await self.lookups.fetch(command)
+        match command:
+            case Lookup():
+                return await self.lookups.fetch(command)
+            case Enqueue() | KeepMessage() | AgentAct():
+                return await self._perform_here(command)
         event = await self.telephone.perform(command)
         if isinstance(command, Answer) and isinstance(event, Answered):
-            now = self.clock.now()
-            self.record.add(CallAnswered(self.call_id, now), LegAnswered(self.call_id, LegId(self.channel_id), now))
+            call_id, now = self.call.call_id, self.clock.now()
+            self.record.add(CallAnswered(call_id, now), LegAnswered(call_id, LegId(self.call.channel_id), now))
         return event
+
+    async def _perform_here(self, command: Enqueue | KeepMessage | AgentAct) -> Event:
+        """Perform what is not the telephone's: waiting for an agent and talking, messages, what agents ask for."""
+        if self.services is None:
+            return Failed("this controller has no agents and no queues: start it with a distribution")
+        call = msgspec.structs.replace(self.call, language=self.flow_run.language)
+        match command:
+            case Enqueue():
+                return await self._visit(command, call, self.services)
+            case KeepMessage(queue=queue, number=number, duration_s=duration_s):
+                plan = self.flow_run.release.queues.get(queue)
+                keep_s = plan.message_keep_s if plan else 0.0
+                recording = message_id(call.call_id, number)
+                refused = await self.services.keep_message(call, queue, recording, duration_s, keep_s)
+                return Failed(f"{refused.code}: {refused.message}") if refused else MessageKept()
+            case AgentAct(act=act, reason=reason):
+                refused = self.services.act(call, act, reason)
+                return AgentActed(refused.code if refused else "")
+
+    async def _visit(self, command: Enqueue, call: CallRef, services: Services) -> Event:
+        board = self.telephone.switchboard()
+        if board is None or self.converse is None:
+            return Failed("queues need a call that reached us by ARI: this one came by FastAGI")
+
+        def keep(progress: VisitProgress) -> None:
+            self.flow_run.amend(msgspec.structs.replace(command, progress=progress))
+            self._record_wait()
+
+        queues = self.flow_run.release.queues
+        stay = Stay(board, services.places, queues, call, command, self.clock, keep)
+        return await Visit(stay, self.converse).run()
 
     def _record_wait(self) -> None:
         state = StateSaved(
-            call_id=self.call_id,
+            call_id=self.call.call_id,
             at=self.clock.now(),
-            channel_id=self.channel_id,
+            channel_id=self.call.channel_id,
             driver=self.driver,
             release=self.flow_run.release.hash,
             node=self.node,
@@ -108,7 +163,7 @@ class Drive:
     def _steps(self) -> list[Entry]:
         return [
             StepTaken(
-                call_id=self.call_id,
+                call_id=self.call.call_id,
                 seq=step.seq,
                 flow=step.flow,
                 step=step.step,

@@ -164,6 +164,13 @@ class FlowRun(RunTurn):
         """
         return encode(durable(self._state) if self.holds_secrets else self._state)
 
+    def amend(self, command: Enqueue) -> None:
+        """Keep how far the pending visit to the queues has come: `command` is it, with other `progress`."""
+        pending = self._state.pending
+        if not isinstance(pending, Enqueue) or msgspec.structs.replace(command, progress=pending.progress) != pending:
+            raise ValueError("only the progress of the pending Enqueue can be amended")
+        self._state.pending = command
+
     @property
     def pending(self) -> Command:
         """The command that was given last; `Hangup` once the run has ended."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from controller.ids import CallId
 
 
-@dataclass(frozen=True, slots=True)
-class CallRef:
+class CallRef(msgspec.Struct, frozen=True):
     """One call, as queues, conversations and the agents' services see it."""
 
     call_id: CallId

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from controller.acd.model import Refused
+from controller.acd.model import AgentId, Refused
+from controller.calls.conversation.keeper import Keeper
 from controller.calls.queueing.callref import CallRef
 from controller.calls.queueing.places import Places
 from controller.flow.commands import AgentActKind
+from controller.flow.queuenow import QueuesNow
 
 
 class Services(Protocol):
@@ -16,6 +18,17 @@ class Services(Protocol):
     @property
     def places(self) -> Places:
         """The waiting lines and the agents' engagements."""
+
+    @property
+    def keeper(self) -> Keeper:
+        """Where the recordings of conversations go."""
+
+    @property
+    def queues_now(self) -> QueuesNow:
+        """How the queues are whenever it is asked, for the conditions of flows."""
+
+    def agent_at(self, extension: str) -> AgentId | None:
+        """Return the enabled agent with this extension."""
 
     async def keep_message(
         self, call: CallRef, queue: str, recording: str, duration_s: float, keep_s: float

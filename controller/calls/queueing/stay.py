@@ -17,6 +17,7 @@ from controller.calls.queueing.places import Places
 from controller.errors import AsteriskRefused
 from controller.flow.commands import Enqueue, VisitProgress
 from controller.flow.queues import QueuePlan
+from controller.flow.visits import NEW
 from controller.ports import Clock
 from controller.switchboard import Switchboard
 
@@ -82,7 +83,7 @@ class Stay:
     def __post_init__(self) -> None:
         command, now = self.command, self.clock.now()
         saved = command.progress or VisitProgress(visit=command.number)
-        kept = saved.detail.get(NOTES)
+        kept = None if saved.phase == NEW else saved.detail.get(NOTES)
         self.progress = saved
         self.entered = kept is not None
         if kept is not None:

@@ -135,6 +135,8 @@ class Waiting:
                 position=stay.places.position(stay.entry),
                 estimate_s=stay.places.estimate_s(stay.entry),
                 from_agent=stay.notes.from_agent,
+                service_level_s=stay.plan.rules.service_level_s,
+                short_abandoned_s=stay.plan.rules.short_abandoned_s,
             )
         )
 
