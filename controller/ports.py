@@ -228,3 +228,86 @@ class Devices(Protocol):
 
     def messages(self, mailbox: str, new: int, old: int) -> None:
         """Say how many messages a queue's mailbox holds."""
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A token of the API as it is stored, without its secret. `agent`: it acts for this agent alone."""
+
+    token_id: str
+    name: str
+    scopes: frozenset[str]
+    agent: AgentId | None = None
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+    @property
+    def actor(self) -> str:
+        """Who did it, for the record."""
+        return f"agent:{self.agent}" if self.agent else f"token:{self.name}"
+
+
+class TokenStore(Protocol):
+    """The API's tokens, in Postgres. Methods raise `StoreError` while it is away."""
+
+    async def find(self, digest: bytes) -> Token | None:
+        """Return the token with this SHA-256 that is neither revoked nor expired, and note that it was used."""
+
+    async def create(
+        self, digest: bytes, name: str, scopes: Sequence[str], agent: AgentId | None, expires_at: datetime | None
+    ) -> Token:
+        """Store a new token."""
+
+    async def all(self) -> Sequence[Token]:
+        """Return the tokens that are not revoked, newest first."""
+
+    async def revoke(self, token_id: str) -> bool:
+        """End a token; False when there is none."""
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to send which events. `kinds` are names of events, or `talk.*` for all that begin so."""
+
+    webhook_id: str
+    url: str
+    kinds: tuple[str, ...]
+    queue: str = ""
+    enabled: bool = True
+    created_at: datetime
+    problem: str = ""
+    """Why the last attempt failed; "" when it did not."""
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One event on its way to one webhook. `attempt` counts from 1."""
+
+    delivery_id: int
+    url: str
+    secret: str
+    event_id: str
+    body: bytes
+    attempt: int
+
+    def __repr__(self) -> str:
+        return f"Delivery({self.delivery_id}, attempt={self.attempt})"
+
+
+class WebhookStore(Protocol):
+    """The webhooks and what is to be sent. Methods raise `StoreError` while Postgres is away."""
+
+    async def create(self, url: str, kinds: Sequence[str], queue: str, secret: str) -> Webhook:
+        """Store a webhook; events from now on are sent to it."""
+
+    async def webhooks(self) -> Sequence[Webhook]:
+        """Return all, oldest first."""
+
+    async def remove(self, webhook_id: str) -> bool:
+        """Delete one and what was still to be sent to it; False when there is none."""
+
+    async def claim(self, limit: int, lease_s: float) -> Sequence[Delivery]:
+        """Return up to `limit` deliveries that are due, not to be claimed again for `lease_s`; attempts count up."""
+
+    async def delivered(self, delivery_id: int) -> None:
+        """It was taken."""
+
+    async def failed(self, delivery_id: int, reason: str, again_at: datetime | None) -> None:
+        """It was not: try again then, or (None) give it up."""

@@ -17,17 +17,15 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
-from typing import Protocol
+from collections.abc import Collection
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import aiohttp
-import msgspec
 import structlog
 
 from controller.errors import StoreError
-from controller.ports import Clock
+from controller.ports import Clock, Delivery, WebhookStore
 
 log = structlog.get_logger(__name__)
 
@@ -41,55 +39,6 @@ _LOOK_S = 1.0
 _AWAY_S = 5.0
 _OK = range(200, 300)
 _GONE = 410
-
-
-class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to send which events. `kinds` are names of events, or `talk.*` for all that begin so."""
-
-    webhook_id: str
-    url: str
-    kinds: tuple[str, ...]
-    queue: str = ""
-    enabled: bool = True
-    created_at: datetime
-    problem: str = ""
-    """Why the last attempt failed; "" when it did not."""
-
-
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One event on its way to one webhook. `attempt` counts from 1."""
-
-    delivery_id: int
-    url: str
-    secret: str
-    event_id: str
-    body: bytes
-    attempt: int
-
-    def __repr__(self) -> str:
-        return f"Delivery({self.delivery_id}, attempt={self.attempt})"
-
-
-class WebhookStore(Protocol):
-    """The webhooks and what is to be sent. Methods raise `StoreError` while Postgres is away."""
-
-    async def create(self, url: str, kinds: Sequence[str], queue: str, secret: str) -> Webhook:
-        """Store a webhook; events from now on are sent to it."""
-
-    async def webhooks(self) -> Sequence[Webhook]:
-        """Return all, oldest first."""
-
-    async def remove(self, webhook_id: str) -> bool:
-        """Delete one and what was still to be sent to it; False when there is none."""
-
-    async def claim(self, limit: int, lease_s: float) -> Sequence[Delivery]:
-        """Return up to `limit` deliveries that are due, not to be claimed again for `lease_s`; attempts count up."""
-
-    async def delivered(self, delivery_id: int) -> None:
-        """It was taken."""
-
-    async def failed(self, delivery_id: int, reason: str, again_at: datetime | None) -> None:
-        """It was not: try again then, or (None) give it up."""
 
 
 class WebhookSender:

@@ -10,16 +10,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
-from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
-
-import msgspec
 
 from controller.acd.model import AgentId
 from controller.errors import StoreError
-from controller.ports import Clock
+from controller.ports import Clock, Token, TokenStore
 from controller.web.api.problems import FORBIDDEN, TOO_MANY, UNAUTHORIZED, UNAVAILABLE, Problem
 
 PREFIX = "rappel_"
@@ -46,40 +41,6 @@ class Scope(StrEnum):
     FIGURES_READ = "figures:read"
     EVENTS_READ = "events:read"
     WEBHOOKS_WRITE = "webhooks:write"
-
-
-class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A token as it is stored, without its secret. `agent`: it acts for this agent alone."""
-
-    token_id: str
-    name: str
-    scopes: frozenset[str]
-    agent: AgentId | None = None
-    expires_at: datetime | None = None
-    last_used_at: datetime | None = None
-
-    @property
-    def actor(self) -> str:
-        """Who did it, for the record."""
-        return f"agent:{self.agent}" if self.agent else f"token:{self.name}"
-
-
-class TokenStore(Protocol):
-    """The tokens, in Postgres. Methods raise `StoreError` while it is away."""
-
-    async def find(self, digest: bytes) -> Token | None:
-        """Return the token with this SHA-256 that is neither revoked nor expired, and note that it was used."""
-
-    async def create(
-        self, digest: bytes, name: str, scopes: Sequence[str], agent: AgentId | None, expires_at: datetime | None
-    ) -> Token:
-        """Store a new token."""
-
-    async def all(self) -> Sequence[Token]:
-        """Return the tokens that are not revoked, newest first."""
-
-    async def revoke(self, token_id: str) -> bool:
-        """End a token; False when there is none."""
 
 
 def new_secret() -> tuple[str, bytes]:

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import msgspec
 
+from controller.ports import Webhook, WebhookStore
 from controller.web.api.access import Scope
 from controller.web.api.problems import NOT_FOUND, UNPROCESSABLE, Problem
 from controller.web.api.routes import ApiRequest, Nothing, Route, missing
-from controller.web.webhooks import Webhook, WebhookStore, new_secret, permitted
+from controller.web.webhooks import new_secret, permitted
 
 KINDS = (
     "agent.changed",

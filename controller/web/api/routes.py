@@ -12,7 +12,8 @@ import structlog
 from aiohttp import hdrs, web
 
 from controller.errors import StoreConflict, StoreError
-from controller.web.api.access import Door, Scope, Token, require
+from controller.ports import Token
+from controller.web.api.access import Door, Scope, require
 from controller.web.api.problems import (
     BAD_REQUEST,
     BROKEN,

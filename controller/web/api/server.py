@@ -8,8 +8,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from controller.ports import Clock
-from controller.web.api.access import Door, TokenStore
+from controller.ports import Clock, TokenStore
+from controller.web.api.access import Door
 from controller.web.api.openapi import document
 from controller.web.api.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from controller.web.api.routes import MAX_BODY_BYTES, Route, serve

@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 
 from controller.errors import StoreError
+from controller.ports import Delivery, Webhook
 from controller.web.pages import listen
-from controller.web.webhooks import DELAYS_S, Delivery, Webhook, WebhookSender, new_secret, permitted, signature
+from controller.web.webhooks import DELAYS_S, WebhookSender, new_secret, permitted, signature
 
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from controller.acd.model import AgentAccount, AgentId, AgentState, AgentView, Presence, Refused
 from controller.calls.desk import MonitorEvent, QueueView, TalkView, WaitingView
 from controller.errors import StoreConflict, StoreError
-from controller.ports import AgentSecret
+from controller.ports import AgentSecret, Token
 from controller.switchboard import Ask
-from controller.web.api.access import Token
 
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 

@@ -19,7 +19,8 @@ from openapi_spec_validator import validate
 from controller.acd.model import AgentId, Refused
 from controller.calls.asks import Consult, EndConsult, Hold, MoveTo, PauseRecording, Supervise, Transfer
 from controller.calls.desk import MonitorEvent
-from controller.web.api.access import Scope, Token, digest_of, new_secret
+from controller.ports import Token
+from controller.web.api.access import Scope, digest_of, new_secret
 from controller.web.api.agents import AgentRoutes
 from controller.web.api.events import EventRoutes
 from controller.web.api.floor import FloorRoutes
