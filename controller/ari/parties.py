@@ -100,7 +100,7 @@ class Parties:
         if isinstance(event, ChannelLost):
             return self.lost(event.channel_id)
         if isinstance(event, models.ChannelTransfer):
-            return _referred(event)
+            return self._referred(event)
         channel: models.Channel | None = getattr(event, "channel", None)
         if channel is None:
             return []
@@ -145,6 +145,14 @@ class Parties:
             self.leave(leg.id)
         return happened
 
+    def _referred(self, event: models.ChannelTransfer) -> list[Happening]:
+        party = event.referred_by.source_channel.id
+        if event.state or party not in self._legs:  # the echo of our own progress, or of a party that has gone
+            return []
+        wanted = event.refer_to.requested_destination
+        other = event.refer_to.destination_channel
+        return [Referred(party, wanted.destination or "", other.id if other is not None else "")]
+
     def _caller_ended(self, at: datetime) -> Gone | None:
         if self.caller_gone is not None:
             return None
@@ -172,10 +180,3 @@ class Parties:
     def _forget(self, party: str) -> None:
         self._leaving.pop(party, None)
         self.where.pop(party, None)
-
-
-def _referred(event: models.ChannelTransfer) -> list[Happening]:
-    wanted = event.refer_to.requested_destination
-    other = event.refer_to.destination_channel
-    party = event.referred_by.source_channel.id
-    return [Referred(party, wanted.destination or "", other.id if other is not None else "")]

@@ -37,6 +37,7 @@ _LINGER_S = 2.0
 _CONFLICT = 409
 _ABSENT = 20
 _SAFETY_S = 1
+_REFER_STATES = {"unavailable": "channel_unavailable", "denied": "channel_declined"}
 
 
 class AriSwitchboard:
@@ -126,8 +127,8 @@ class AriSwitchboard:
             return True
         before = len(self._pending)
         self._happened(self._parties.expire())
-        for _, ended in await self._sounds.expire():
-            self._happened([ended])
+        for target, ended in await self._sounds.expire():
+            await self._sound_ended(target, ended)
         return len(self._pending) > before
 
     async def _note(self, item: Item) -> None:
@@ -139,7 +140,7 @@ class AriSwitchboard:
             case models.PlaybackStarted() | models.PlaybackFinished():
                 ended = self._sounds.note(item)
                 if ended is not None:
-                    self._happened([ended[1]])
+                    await self._sound_ended(*ended)
             case models.RecordingFinished() | models.RecordingFailed():
                 recorded = self._recordings.note(item)
                 self._happened([] if recorded is None else [recorded])
@@ -154,14 +155,20 @@ class AriSwitchboard:
                 self._music.pop(happening.party, None)
             self._pending.append(happening)
 
+    async def _sound_ended(self, target: str, ended: SoundEnded) -> None:
+        """Tell the end of a sound, and go on with the music that it interrupted: Asterisk does not."""
+        self._happened([ended])
+        if target in self._music and not self._sounds.at([target]):
+            await self._line.send(ari.channels_start_moh(target, moh_class=self._music[target]))
+
     async def _look(self) -> None:
         """Events may be missing: see for ourselves how everything is."""
         try:
             for leg in self._parties.live():
                 channel = await self._line.attempt(ari.channels_get(leg.id))
                 self._happened(self._parties.lost(leg.id) if channel is None else self._parties.found(leg, channel))
-            for _, ended in await self._sounds.look():
-                self._happened([ended])
+            for target, ended in await self._sounds.look():
+                await self._sound_ended(target, ended)
             self._happened(await self._recordings.look())
             for bridge in set(self._parties.where.values()):
                 members = await self.members(bridge) or frozenset()
@@ -306,7 +313,8 @@ class AriSwitchboard:
 
     async def refer_progress(self, party: str, state: str) -> None:
         """See `Switchboard.refer_progress`."""
-        await self._line.attempt(ari.channels_transfer_progress(party, states=state))
+        states = _REFER_STATES.get(state, state)
+        await self._line.attempt(ari.channels_transfer_progress(party, states=states))
 
     # --- bridges ------------------------------------------------------------------------------------------
 
@@ -359,12 +367,13 @@ class AriSwitchboard:
 
     async def music(self, party: str, on: bool, music_class: str = "default") -> None:
         """See `Switchboard.music`."""
-        if on:
-            self._music[party] = music_class
-            await self._line.request(ari.channels_start_moh(party, moh_class=music_class))
-        else:
+        if not on:
             self._music.pop(party, None)
             await self._line.attempt(ari.channels_stop_moh(party))
+            return
+        self._music[party] = music_class
+        if not self._sounds.at([party]):  # else it starts when the sound has ended
+            await self._line.request(ari.channels_start_moh(party, moh_class=music_class))
 
     async def ring(self, on: bool) -> None:
         """See `Switchboard.ring`."""
