@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 from typing import NewType
-from uuid import UUID
 
 CallId = NewType("CallId", str)
 """A UUID (version 8) in its 36-character text form; sorts by the time the call began."""
@@ -27,15 +26,16 @@ _MS_BITS = 48
 def call_id_for(channel_id: str, created_at: datetime) -> CallId:
     """Return the id of the call that the caller's channel `channel_id`, created at `created_at`, belongs to.
 
-    RFC 9562 version 8: 48 bits of Unix milliseconds, then 74 bits of a SHA-256 over channel id and time.
+    RFC 9562 version 8: 48 bits of Unix milliseconds, then 74 bits of a BLAKE2b hash over channel id and time.
+    (It is built in; SHA-256 goes through OpenSSL, which once a call took 50 µs with the caches cold.)
     """
-    digest = hashlib.sha256(f"{channel_id}\x00{created_at.isoformat()}".encode()).digest()
+    tail = hashlib.blake2b(f"{channel_id}\x00{created_at.isoformat()}".encode(), digest_size=10).digest()
     millis = int(created_at.timestamp() * 1000) & ((1 << _MS_BITS) - 1)
-    tail = int.from_bytes(digest[:10], "big")
-    value = (millis << 80) | tail
+    value = (millis << 80) | int.from_bytes(tail, "big")
     value = (value & ~(0xF << 76)) | (0x8 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return CallId(str(UUID(int=value)))
+    text = f"{value:032x}"
+    return CallId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
 
 
 def derived_id(call_id: CallId, kind: str, number: int) -> str:
@@ -44,7 +44,7 @@ def derived_id(call_id: CallId, kind: str, number: int) -> str:
     Deterministic on purpose: a command that is performed again after a crash names the same channel, and
     Asterisk itself refuses to create it twice.
     """
-    return hashlib.sha256(f"{call_id}\x00{kind}\x00{number}".encode()).hexdigest()[:32]
+    return hashlib.blake2b(f"{call_id}\x00{kind}\x00{number}".encode(), digest_size=16).hexdigest()
 
 
 def message_id(call_id: CallId, number: int) -> str:

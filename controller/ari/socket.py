@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Protocol
@@ -33,6 +34,9 @@ OPTIONS: Final[dict[str, Any]] = {
 """For picows' server and client alike. A frozen peer is noticed within 5 s."""
 
 _CLOSE_S: Final = 2.0
+_WHOLE_TEXT: Final = 0x81
+_TWO_BYTES: Final = 126
+_LONGER: Final = struct.Struct("!BBH")
 
 
 class Reader(Protocol):
@@ -58,6 +62,7 @@ class AriSocket(WSListener):
         self._reader = reader
         self._transport: WSTransport | None = None
         self._parts = bytearray()
+        self._outgoing: list[bytes] = []
         self._writable = asyncio.Event()
         self._writable.set()
         self._gone = asyncio.Event()
@@ -84,12 +89,29 @@ class AriSocket(WSListener):
         return int(getattr(code, "value", code))
 
     def send(self, message: bytes) -> None:
-        """Send one text message. Raises `AsteriskUnreachable` when the socket is closed or closing."""
+        """Send one text message, together with what else is sent in this turn of the event loop, in order.
+
+        Each write of its own wakes Asterisk and costs as much as all of a message's way to it through our code.
+        Raises `AsteriskUnreachable` when the socket is closed or closing.
+        """
         transport = self._transport
         if transport is None or transport.is_disconnected or transport.is_close_frame_sent:
             raise AsteriskUnreachable("the WebSocket to Asterisk is closed; it dials again by itself")
         self._written += 1
-        transport.send(WSMsgType.TEXT, message)
+        self._outgoing.append(message)
+        if len(self._outgoing) == 1:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        messages, self._outgoing = self._outgoing, []
+        transport = self._transport
+        if transport is None or transport.is_disconnected or transport.is_close_frame_sent:
+            return  # who waits for an answer is told by the reader
+        if len(messages) == 1 or transport.is_client_side:
+            for message in messages:
+                transport.send(WSMsgType.TEXT, message)
+        else:
+            transport.underlying_transport.write(b"".join(map(_framed, messages)))
 
     async def writable(self) -> None:
         """Wait while Asterisk takes nothing: what was sent fills the buffers."""
@@ -176,6 +198,13 @@ class AriSocket(WSListener):
         # A socket object of our own on the same connection: uvloop's stand-in makes a new one for every option set.
         self._own = socket.socket(fileno=os.dup(raw.fileno()))
         return partial(self._own.setsockopt, socket.IPPROTO_TCP, quick, 1)
+
+
+def _framed(message: bytes) -> bytes:
+    """Return a server's frame with one whole text message of at most 65,535 bytes (RFC 6455, 5.2)."""
+    size = len(message)
+    header = bytes((_WHOLE_TEXT, size)) if size < _TWO_BYTES else _LONGER.pack(_WHOLE_TEXT, _TWO_BYTES, size)
+    return header + message
 
 
 def _nothing() -> None:

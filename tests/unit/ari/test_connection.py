@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from controller.ari.connection import AriConnection, LinkState, Snapshot
 from controller.ari.events import AnyEvent
+from controller.ari.generated import operations as ari
 from controller.ari.link import PATH, Door
 from controller.errors import AsteriskUnreachable
 from tests.rig import freeports
@@ -216,6 +217,24 @@ async def test_a_message_may_come_in_parts_with_a_ping_between_them(
     await asyncio.wait_for(reader.readuntil(b"RESTRequest"), 2)
     assert connection.state is LinkState.REGISTERED
     writer.close()
+
+
+async def test_requests_of_one_moment_go_out_together_and_in_order(
+    connection: AriConnection, asterisk: Dialler
+) -> None:
+    async with asterisk.ws_connect() as socket:
+        await register(socket)
+        await connection.ready(2)
+        sizes = (1, 60, 125, 126, 400, 60_000)
+        requests = [asyncio.create_task(connection.rest.request(ari.channels_get("c" * size))) for size in sizes]
+        seen = []
+        for _ in sizes:
+            request = await socket.receive_json(timeout=2)
+            seen.append(len(request["uri"].removeprefix("channels/")))
+        assert seen == list(sizes)
+        for request_task in requests:
+            request_task.cancel()
+        await asyncio.gather(*requests, return_exceptions=True)
 
 
 async def test_closed_connection_takes_nobody_in(connection: AriConnection, asterisk: Dialler) -> None:
