@@ -129,7 +129,10 @@ class Offering:
         stay = self.stay
         connecting = stay.progress.phase == CONNECTING
         left_s = (stay.notes.ring_until - stay.clock.now()).total_seconds() if stay.notes.ring_until else 0.0
-        for note in stay.notes.offers:
+        reserved = [
+            stay.places.reserve(note.agent, stay.call.call_id, note.queue) is None for note in stay.notes.offers
+        ]
+        for note, ours in zip(stay.notes.offers, reserved, strict=True):
             offer = Offer(note.offer, stay.account(note.agent), note.queue, stay.board.now() + left_s)
             offer.legs = [OfferLeg(number, stay.board.leg_id(number)) for number in note.legs]
             self.offers.append(offer)
@@ -138,12 +141,11 @@ class Offering:
                 state = await stay.board.state_of(leg.party)
                 leg.gone = state is PartyState.ABSENT
                 up = leg if state is PartyState.UP else up
-            refused = stay.places.reserve(note.agent, stay.call.call_id, note.queue)
             log.info("queue.offer_adopted", agent=note.agent, alive=len(offer.alive))
-            if refused:
+            if not ours:
                 await self.end(offer, OfferOutcome.WITHDRAWN)
             elif not offer.alive:
-                await self.end(offer, OfferOutcome.NO_ANSWER)
+                await self.end(offer, OfferOutcome.FAILED)  # nobody saw how: the agent is not to be blamed
             elif up is not None and connecting:
                 offer.picked = up
                 await self._ready_to_talk(offer)

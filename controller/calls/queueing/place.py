@@ -17,7 +17,6 @@ class Place:
     """One caller's place in one queue."""
 
     stay: Stay
-    taken: bool = False
     _asked: list[Ask] = field(default_factory=list)
     """Told through us, and not looked at yet."""
     _left: bool = False
@@ -39,9 +38,7 @@ class Place:
             excluded=frozenset(notes.excluded),
         )
         longest_s = max((notes.until - command.entered_at).total_seconds(), 0.0)
-        refused = stay.places.enter(entry, self._deliver, wait_s=longest_s)
-        self.taken = self.taken or refused is None
-        return refused
+        return stay.places.enter(entry, self._deliver, wait_s=longest_s)
 
     def offer_ended(self, agent: AgentId, outcome: OfferOutcome) -> None:
         """Say that an offer came to nothing: the agent is free again, the caller waits on."""
@@ -60,7 +57,6 @@ class Place:
     def close(self, outcome: OfferOutcome) -> None:
         """Take no more asks; those that nobody looked at are refused, their agents told `outcome`."""
         self._left = True
-        self.taken = False
         for ask in self._asked:
             if isinstance(ask, Assigned):
                 for agent in ask.agents:

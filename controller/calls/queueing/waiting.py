@@ -93,18 +93,17 @@ class Waiting:
         stay = self.stay
         self._until = stay.board.now() + (stay.notes.until - stay.clock.now()).total_seconds()
         self._staff_at = stay.board.now() + STAFF_S if stay.command.no_agents else _NEVER
+        end = self._line_up()
         if stay.notes.offers:
             await self.offering.adopt()
         if self.offering.chosen:
             return None
-        # While adopted offers ring, the place is not taken: nobody else is to be rung beside them.
-        end = None if self.offering.offers else self._line_up()
         if end is None:
             await self.announcer.begin()
         return end
 
     def _line_up(self) -> WaitEnd | None:
-        """Take the place, for the first time or again."""
+        """Take the place, for the first time or again. Nothing is awaited: no match can come before `adopt`."""
         stay = self.stay
         refused = self.place.take()
         if not stay.entered:
@@ -157,7 +156,7 @@ class Waiting:
             if not self.offering.offers and (end := self._staffed()):
                 return end
         await self.announcer.due()
-        return self._wait_on()
+        return None
 
     async def _take(self, happening: Happening) -> WaitEnd | None:
         caller = self.stay.board.caller
@@ -178,11 +177,7 @@ class Waiting:
             case Ask():
                 self.place.look_at(happening)
                 return await self._asked(happening)
-        return self._wait_on()
-
-    def _wait_on(self) -> WaitEnd | None:
-        """Take the place again once what an earlier controller left has come to nothing."""
-        return None if self.place.taken or self.offering.offers else self._line_up()
+        return None
 
     def _keyed(self, digit: str) -> WaitEnd | None:
         """The caller pressed a key: what it stands for is done once it was offered, unless an agent has answered."""
@@ -212,7 +207,7 @@ class Waiting:
                 return self._move(ask)
             case _:
                 ask.refuse(_ANSWERED if self.offering.engaged else _NOT_TALKING)
-        return self._wait_on()
+        return None
 
     def _move(self, ask: MoveTo) -> WaitEnd | None:
         if self.offering.engaged:
