@@ -175,8 +175,8 @@ class History(Protocol):
     async def last_talks(self, since: datetime) -> Sequence[LastTalk]:
         """Return the last talk of each number in each queue that ended at `since` or later; 50,000 at most."""
 
-    async def day(self, since: datetime, levels: Mapping[str, tuple[float, float]]) -> Sequence[QueueDay]:
-        """Return what each queue has done since `since`; `levels`: (service_level_s, short_abandoned_s) by queue."""
+    async def day(self, since: datetime) -> Sequence[QueueDay]:
+        """Return what each queue has done since `since`: visits count by when they ended."""
 
     async def mailboxes(self) -> Mapping[str, tuple[int, int]]:
         """Return how many voice messages each queue holds, erased ones aside: (new, heard)."""

@@ -6,14 +6,13 @@ for the day it ends in, its wait is from `QueueEntered.at` to `QueueExited.at`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from controller.acd.model import Queue
 from controller.cdr.entries import (
     AgentChanged,
     AudioErased,
@@ -32,7 +31,7 @@ from controller.ports import QueueDay
 
 MAX_OPEN = 20_000
 """Visits, offers and talks that may be open at once; far above what a controller serves."""
-
+_SERVICE_LEVEL_S, _SHORT_ABANDONED_S = 20.0, 5.0  # where an entry tells none, as in the reports
 
 _KINDS = {TalkEvent: "talk.event", Disposed: "call.disposed", AgentChanged: "agent.changed"}
 
@@ -42,6 +41,8 @@ class OpenVisit(msgspec.Struct, frozen=True):
 
     queue: str
     at: datetime
+    service_level_s: float
+    short_abandoned_s: float
 
 
 class OpenTalk(msgspec.Struct, frozen=True):
@@ -70,16 +71,16 @@ class LedgerState(msgspec.Struct):
 
 
 class Ledger:
-    """See the module. `zone` is the centre's: midnight there begins a new day."""
+    """See the module."""
 
     def __init__(self) -> None:
         self._state = LedgerState()
+        self._restored = False
         self._zone = ZoneInfo("UTC")
-        self._queues: Mapping[str, Queue] = {}
 
-    def use(self, queues: Mapping[str, Queue], zone: str) -> None:
-        """Count by these queues' thresholds from now on."""
-        self._queues, self._zone = queues, ZoneInfo(zone)
+    def use(self, zone: str) -> None:
+        """Begin days at midnight in `zone` from now on."""
+        self._zone = ZoneInfo(zone)
 
     def note(self, entry: DistributionEntry) -> Told:
         """Take an entry in; return what those who watch are told."""
@@ -102,6 +103,10 @@ class Ledger:
         self._turn_to(now)
         return self._state.figures.get(queue) or QueueDay(queue)
 
+    def has_day(self, now: datetime) -> bool:
+        """Tell whether today has been counted here from an earlier start on."""
+        return self._restored and self._state.day == now.astimezone(self._zone).date()
+
     def midnight(self, now: datetime) -> datetime:
         """Return when the day of `now` began in the centre's zone, in UTC."""
         return datetime.combine(now.astimezone(self._zone).date(), time(), self._zone).astimezone(UTC)
@@ -117,19 +122,25 @@ class Ledger:
 
     def restore(self, state: LedgerState) -> None:
         """Go on from what an earlier controller kept."""
-        self._state = state
+        self._state, self._restored = state, True
 
-    def forget_calls(self, alive: frozenset[str]) -> None:
+    def forget_calls(self, alive: Callable[[str], bool]) -> None:
         """Drop what is open of calls that are not `alive`: nobody will close it."""
         state = self._state
-        state.visits = {key: each for key, each in state.visits.items() if key.partition(" ")[0] in alive}
-        state.offers = {key: each for key, each in state.offers.items() if key.partition(" ")[0] in alive}
-        state.talks = {key: each for key, each in state.talks.items() if key.partition(" ")[0] in alive}
+        state.visits = {key: each for key, each in state.visits.items() if alive(key.partition(" ")[0])}
+        state.offers = {key: each for key, each in state.offers.items() if alive(key.partition(" ")[0])}
+        state.talks = {key: each for key, each in state.talks.items() if alive(key.partition(" ")[0])}
 
     def _visit(self, entry: QueueEntered | QueueExited) -> Told:
         key = _key(entry.call_id, entry.visit)
         if isinstance(entry, QueueEntered):
-            _bounded(self._state.visits)[key] = OpenVisit(entry.queue, entry.at)
+            level_s, short_s = entry.service_level_s, entry.short_abandoned_s
+            _bounded(self._state.visits)[key] = OpenVisit(
+                entry.queue,
+                entry.at,
+                _SERVICE_LEVEL_S if level_s is None else level_s,
+                _SHORT_ABANDONED_S if short_s is None else short_s,
+            )
             return Told("queue.entered", entry.queue, entry.from_agent)
         visit = self._state.visits.pop(key, None)
         if visit is None:
@@ -156,7 +167,6 @@ class Ledger:
     def _count(self, visit: OpenVisit, exited: QueueExited) -> None:
         self._turn_to(exited.at)
         wait_s = (exited.at - visit.at).total_seconds()
-        rules = self._queues.get(visit.queue) or Queue(name=visit.queue)
         before = self._state.figures.get(visit.queue) or QueueDay(visit.queue)
         answered, abandoned = exited.exit == "connected", exited.exit == "abandoned"
         self._state.figures[visit.queue] = QueueDay(
@@ -164,8 +174,8 @@ class Ledger:
             offered=before.offered + 1,
             answered=before.answered + answered,
             abandoned=before.abandoned + abandoned,
-            short_abandoned=before.short_abandoned + (abandoned and wait_s < rules.short_abandoned_s),
-            in_level=before.in_level + (answered and wait_s <= rules.service_level_s),
+            short_abandoned=before.short_abandoned + (abandoned and wait_s < visit.short_abandoned_s),
+            in_level=before.in_level + (answered and wait_s <= visit.service_level_s),
         )
 
     def _turn_to(self, now: datetime) -> None:

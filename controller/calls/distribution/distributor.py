@@ -1,0 +1,409 @@
+"""The distribution of one controller: its floor, fed with what happens, and everybody told what follows.
+
+Everything here happens in the loop's own turns; nothing waits but the tasks that read the database. What must
+survive the controller is in two small files of the state folder: accounts (`agents.json`) and what agents mean to do,
+the day's figures and parking slots (`distribution.json`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from controller.acd.floor import Floor, FloorMemory
+from controller.acd.model import AgentAccount, AgentId, AgentState, Entry, EntryId, OfferOutcome, Refused
+from controller.calls.asks import QueueClosed, Withdrawn
+from controller.calls.desk import TalkView
+from controller.calls.distribution.accounts import Accounts
+from controller.calls.distribution.agentnews import AgentNews, ToldState
+from controller.calls.distribution.broadcast import Broadcast
+from controller.calls.distribution.ghosts import GhostWatch
+from controller.calls.distribution.ledger import Ledger, LedgerState
+from controller.calls.distribution.matcher import Deliver, Matcher, wall
+from controller.calls.distribution.parking import Parking
+from controller.calls.distribution.recent import RecentTalks
+from controller.calls.distribution.statefile import StateFile
+from controller.cdr.entries import DistributionEntry
+from controller.errors import StoreError
+from controller.flow.queues import QueuePlan
+from controller.flow.release import Release
+from controller.ports import AgentDirectory, Clock, Devices, DeviceState, History, Recorder
+from controller.switchboard import Ask
+
+log = structlog.get_logger(__name__)
+
+HELD_S = 0.5
+"""After Asterisk's calls are known, those who waited before have so long to take their places before any match."""
+QUIET_S = 1.5
+"""After that, agents' states are told: before, they are only on their way to what they are."""
+ALONE_S = 5.0
+"""So long Asterisk is waited for; then states are told without it."""
+SWEEP_S = 2.0
+"""How often it is looked whether the calls that hold agents and places still run."""
+_HISTORY_RETRY_S = 10.0
+_TALKED_REMEMBERED = 5000
+
+
+class KeptState(msgspec.Struct, kw_only=True):
+    """What a restart needs."""
+
+    at: datetime
+    floor: FloorMemory
+    ledger: LedgerState
+    parked: dict[str, int] = {}
+    told: dict[str, ToldState] = {}
+    """What was last told of each agent."""
+
+
+class Distributor:
+    """Implements `Places`; `controller.calls.distribution.floordesk.FloorDesk` is the `Desk` over it.
+
+    `start`, then `use` with each further release that comes into force, `settled` whenever Asterisk's calls are
+    known; `stop` at the end. `alive` says whether a call still runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        clock: Clock,
+        directory: AgentDirectory,
+        devices: Devices,
+        history: History,
+        state_dir: Path,
+        alive: Callable[[str], bool],
+    ) -> None:
+        self._recorder = recorder
+        self._devices = devices
+        self._history = history
+        self._alive = alive
+        self.clock = clock
+        self.floor = Floor()
+        self.matcher = Matcher(self.floor, clock, self._turned)
+        self.accounts = Accounts(directory, devices, state_dir, self._accounts_changed)
+        self.ledger = Ledger()
+        self.parking = Parking()
+        self.broadcast = Broadcast()
+        self.ghosts = GhostWatch(self.floor, alive)
+        self.release: Release | None = None
+        """The version of the centre in force."""
+        self.talks: dict[str, tuple[TalkView, Deliver]] = {}
+        """Conversations by call, oldest first."""
+        self._recent = RecentTalks()
+        self._talked: dict[tuple[str, str], str] = {}
+        self._file = StateFile(state_dir / "distribution.json", KeptState, self._kept)
+        self._seen: dict[str, DeviceState] = {}
+        self._news = AgentNews(self.floor, clock, self.told)
+        self._began_at = clock.now()
+        self._settled = False
+        self._quiet = True
+        self._resumed = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._handles: list[asyncio.TimerHandle] = []
+
+    # --- life -----------------------------------------------------------------------------------------------
+
+    def start(self, release: Release) -> None:
+        """Take up what an earlier controller kept, and follow accounts and devices from now on."""
+        self.use(release)
+        kept = self._file.load()
+        if kept is not None:
+            age_s = max((self.clock.now() - kept.at).total_seconds(), 0.0)
+            self.floor.restore(kept.floor, self.clock.monotonic(), age_s=age_s)
+            self.ledger.restore(kept.ledger)
+            self._news.restore(kept.told)
+            for call_id, slot in kept.parked.items():
+                self.parking.take(call_id, slot)
+        self.accounts.load()
+        self._devices.watch(self._device_changed)
+        self._tasks = [
+            asyncio.create_task(self.accounts.watch(), name="agents-accounts"),
+            asyncio.create_task(self._load_history(release), name="distribution-history"),
+            asyncio.create_task(self._sweep(), name="distribution-sweep"),
+        ]
+        self._later(ALONE_S, self._speak)
+
+    async def stop(self) -> None:
+        """Write down what must survive; agents, places and calls stay as they are for the next controller."""
+        self.matcher.stop()
+        for handle in self._handles:
+            handle.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._file.write()
+        self.broadcast.close()
+
+    def use(self, release: Release) -> None:
+        """Go by the queues of `release` from now on; who waits in one that it has not, is told so."""
+        self.release = release
+        rules = {name: plan.rules for name, plan in release.queues.items()}
+        self.ledger.use(release.zone)
+        for entry in self.floor.set_queues(rules.values(), self.clock.monotonic()):
+            self.matcher.tell(entry, QueueClosed())
+            self.matcher.forget(entry)
+        self._changed()
+
+    def settled(self) -> None:
+        """Asterisk's calls are known, and those of an earlier controller are being taken up."""
+        if not self._settled:
+            self._settled = True
+            self._later(HELD_S, self._let_go)
+            self._later(QUIET_S, self._speak)
+            self._later(2 * SWEEP_S, self._all_resumed)
+
+    # --- Places ---------------------------------------------------------------------------------------------
+
+    def enter(self, entry: Entry, deliver: Deliver, *, wait_s: float) -> Refused | None:
+        """See `Places.enter`."""
+        now = self.clock.monotonic()
+        waited_s = max((self.clock.now() - entry.entered_at).total_seconds(), 0.0)
+        returning = not self._resumed and entry.entered_at < self._began_at
+        if not returning and not self.is_open(entry.queue):
+            return Refused("queue_closed", f"The queue {entry.queue} is closed now.", "Try again when it is open.")
+        refused = self.floor.enter(entry, now, waited_s=waited_s, wait_s=wait_s)
+        if refused is None:
+            self.matcher.expect(entry.entry, deliver)
+            self._changed()
+        return refused
+
+    def leave(self, entry: EntryId) -> None:
+        """See `Places.leave`."""
+        self.floor.leave(entry, self.clock.monotonic())
+        self.matcher.forget(entry)
+        self._changed()
+
+    def position(self, entry: EntryId) -> int:
+        """See `Places.position`."""
+        return self.floor.position(entry)
+
+    def estimate_s(self, entry: EntryId) -> float | None:
+        """See `Places.estimate_s`."""
+        return self.floor.estimate_s(entry)
+
+    def staffed(self, queue: str) -> bool:
+        """See `Places.staffed`."""
+        return self.floor.staffed(queue)
+
+    def offer_ended(self, entry: EntryId, agent: AgentId, outcome: OfferOutcome) -> None:
+        """See `Places.offer_ended`."""
+        self.floor.offer_ended(entry, agent, outcome, self.clock.monotonic())
+        self._changed()
+
+    def connected(self, entry: EntryId, agent: AgentId) -> None:
+        """See `Places.connected`."""
+        others = self.floor.connected(entry, agent, self.clock.monotonic())
+        if others:
+            self.matcher.tell(entry, Withdrawn(frozenset(others)))
+        self.matcher.forget(entry)
+        self._changed()
+
+    def reserve(self, agent: AgentId, call_id: str, queue: str) -> Refused | None:
+        """See `Places.reserve`."""
+        refused = self.floor.reserve(agent, call_id, queue, self.clock.monotonic())
+        self._changed()
+        return refused
+
+    def talking(self, agent: AgentId, call_id: str, queue: str) -> None:
+        """See `Places.talking`."""
+        self.floor.talking(agent, call_id, queue, self.clock.monotonic())
+        self._changed()
+
+    def released(self, agent: AgentId, *, wrap_up: bool) -> None:
+        """See `Places.released`."""
+        self.floor.released(agent, self.clock.monotonic(), wrap_up=wrap_up)
+        self._changed()
+
+    def account(self, agent: AgentId) -> AgentAccount | None:
+        """See `Places.account`."""
+        return self.floor.account(agent)
+
+    def last_agent(self, number: str, queue: str) -> AgentId | None:
+        """See `Places.last_agent`."""
+        plan = self.plan(queue)
+        if plan is None or plan.rules.sticky_within_s <= 0:
+            return None
+        since = self.clock.now() - timedelta(seconds=plan.rules.sticky_within_s)
+        return self._recent.last(number, queue, since=since)
+
+    def talk(self, view: TalkView | None, call_id: str, deliver: Deliver) -> None:
+        """See `Places.talk`."""
+        before = self.talks.get(call_id)
+        if before is not None and (view is None or view.agent != before[0].agent):
+            old = before[0]
+            self._recent.remember(old.number, old.queue, old.agent, self.clock.now())
+        if view is None:
+            self.talks.pop(call_id, None)
+            return
+        if view.parked_slot:
+            self.parking.take(call_id, view.parked_slot)
+        self.talks[call_id] = (view, deliver)
+        self._talked[call_id, view.agent] = view.queue
+        while len(self._talked) > _TALKED_REMEMBERED:
+            del self._talked[next(iter(self._talked))]
+
+    def park(self, call_id: str) -> int:
+        """See `Places.park`."""
+        slot = self.parking.park(call_id)
+        self._file.soon()
+        return slot
+
+    def unpark(self, call_id: str) -> None:
+        """See `Places.unpark`."""
+        self.parking.unpark(call_id)
+        self._file.soon()
+
+    def told(self, entry: DistributionEntry) -> None:
+        """See `Places.told`."""
+        self._recorder.record(entry)
+        told = self.ledger.note(entry)
+        if told.kind:
+            data = msgspec.to_builtins(entry) if self.broadcast.readers else {}
+            call_id = getattr(entry, "call_id", "")
+            self.broadcast.publish(
+                entry.at, told.kind, queue=told.queue, agent=told.agent, call_id=call_id, data=data
+            )
+        self._file.soon()
+
+    # --- what the desk and the pages ask --------------------------------------------------------------------
+
+    def plan(self, queue: str) -> QueuePlan | None:
+        """Return a queue of the release in force."""
+        return self.release.queues.get(queue) if self.release is not None else None
+
+    def is_open(self, queue: str) -> bool:
+        """Tell whether the queue takes callers now; one that is not known does not say that it is closed."""
+        plan = self.plan(queue)
+        if plan is None or self.release is None or not plan.calendar:
+            return True
+        return self.release.calendars[plan.calendar].status(self.clock.now()) == "open"
+
+    def waits(self, call_id: str) -> bool:
+        """Tell whether a call waits."""
+        return self.matcher.expects(EntryId(call_id))
+
+    def tell_waiting(self, call_id: str, ask: Ask) -> bool:
+        """Put `ask` to a call that waits; False when that cannot be done."""
+        return self.matcher.tell(EntryId(call_id), ask)
+
+    def talked_in(self, call_id: str, agent: AgentId) -> str | None:
+        """Return the queue by which the agent talks, or talked lately, in a call; None if neither."""
+        facts = self.floor.view(agent, self.clock.monotonic())
+        if facts is not None and facts.call_id == call_id and facts.state is not AgentState.OFFERED:
+            return facts.queue
+        return self._talked.get((call_id, agent))
+
+    def wall(self, at: float) -> datetime:
+        """Return the time of day of a time on the floor's clock."""
+        return wall(self.clock, at)
+
+    def acted(self, by: str) -> None:
+        """Somebody changed what an agent means to do: told, kept and matched at once."""
+        self._news.tell(by)
+        self._file.now()
+        self.matcher.stir()
+
+    # --- what happens outside -------------------------------------------------------------------------------
+
+    def _accounts_changed(self, accounts: Mapping[AgentId, AgentAccount]) -> None:
+        self.floor.set_accounts(accounts.values(), self.clock.monotonic())
+        for account in accounts.values():
+            self._apply(account.agent, self._seen.get(account.extension))
+        self._changed()
+
+    def _device_changed(self, state: DeviceState) -> None:
+        self._seen[state.endpoint] = state
+        agent = self.accounts.by_extension(state.endpoint)
+        if agent is not None:
+            self._apply(agent, state)
+            self._changed()
+
+    def _apply(self, agent: AgentId, state: DeviceState | None) -> None:
+        """Whether the device is in one of our own calls does not matter: an engagement hides that it is busy."""
+        reachable, busy = (False, False) if state is None else (state.reachable, bool(state.channels))
+        self.floor.device(agent, reachable=reachable, busy=busy, now=self.clock.monotonic())
+
+    # --- turns ----------------------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self.matcher.stir()
+
+    def _turned(self) -> None:
+        """A turn of matching is over: tell who is doing something else now."""
+        if not self._quiet and self._news.tell("rule"):
+            self._file.now()
+
+    # --- after a start --------------------------------------------------------------------------------------
+
+    def _later(self, delay_s: float, work: Callable[[], None]) -> None:
+        self._handles.append(asyncio.get_running_loop().call_later(delay_s, work))
+
+    def _let_go(self) -> None:
+        self.matcher.held = False
+        self.matcher.stir()
+
+    def _speak(self) -> None:
+        self._quiet = False
+        self.matcher.stir()
+
+    def _all_resumed(self) -> None:
+        """Whoever was going to come back has."""
+        self._resumed = True
+        self.ledger.forget_calls(self._alive)
+
+    async def _load_history(self, release: Release) -> None:
+        """Learn from the record what this node's own file does not tell, as soon as Postgres can be asked."""
+        while True:
+            try:
+                await self._learn(release)
+            except StoreError as error:
+                log.info("distribution.history_postponed", error=str(error))
+                await asyncio.sleep(_HISTORY_RETRY_S)
+            else:
+                return
+
+    async def _learn(self, release: Release) -> None:
+        now = self.clock.now()
+        longest_s = max((plan.rules.sticky_within_s for plan in release.queues.values()), default=0.0)
+        if longest_s > 0:
+            self._recent.load(await self._history.last_talks(now - timedelta(seconds=longest_s)))
+        if not self.ledger.has_day(now):
+            self.ledger.load_day(await self._history.day(self.ledger.midnight(now)), now)
+
+    async def _sweep(self) -> None:
+        """Free what calls that do not run hold, for ever."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            if self._settled:
+                try:
+                    self._free_ghosts()
+                except Exception:  # a bug here must not end the sweeping
+                    log.exception("distribution.sweep_failed")
+
+    def _free_ghosts(self) -> None:
+        now = self.clock.monotonic()
+        calls = {*self.matcher.waiting(), *self.talks, *self.parking.slots()}
+        for ghost in self.ghosts.look(calls, now):
+            log.error("distribution.ghost_freed", agent=ghost.agent or None, call_id=ghost.call_id)
+            if ghost.agent:
+                self.released(AgentId(ghost.agent), wrap_up=False)
+            else:
+                self.leave(EntryId(ghost.call_id))
+                self.talks.pop(ghost.call_id, None)
+                self.unpark(ghost.call_id)
+
+    # --- what is kept ---------------------------------------------------------------------------------------
+
+    def _kept(self) -> KeptState:
+        return KeptState(
+            at=self.clock.now(),
+            floor=self.floor.snapshot(self.clock.monotonic()),
+            ledger=self.ledger.kept(),
+            parked=self.parking.slots(),
+            told=self._news.kept(),
+        )
