@@ -27,11 +27,17 @@ class Wait(msgspec.Struct, frozen=True, tag=True):
     seconds: float
 
 
+class Speak(msgspec.Struct, frozen=True, tag=True):
+    """Speak for `seconds` when a message is recorded."""
+
+    seconds: float
+
+
 class HangUp(msgspec.Struct, frozen=True, tag=True):
     """Hang up, once the flow listens, or at once after a `Wait`."""
 
 
-Act = Press | Wait | HangUp
+Act = Press | Wait | Speak | HangUp
 
 HANG_UP = ""
 """What a caller does instead of pressing a key."""
@@ -40,12 +46,15 @@ HANG_UP = ""
 class Caller(Protocol):
     """The far end of a simulated call."""
 
-    def act(self, now: float, until: float, listening: bool) -> tuple[float, str] | None:
+    def act(self, now: float, until: float, listening: bool, keys: str = "") -> tuple[float, str] | None:
         """Return the next thing the caller does from `now` until `until`, and when: a key, or `HANG_UP`.
 
         None if nothing happens in that time. `listening`: the flow waits for keys, and plays nothing, since `now`.
-        What was returned has happened.
+        `keys`: only these would be heard just now ("": any). What was returned has happened.
         """
+
+    def speak(self, most_s: float) -> float:
+        """Return for how long the caller speaks after the tone, in seconds; at most `most_s` are recorded."""
 
 
 class ScriptedCaller:
@@ -62,9 +71,9 @@ class ScriptedCaller:
         """The acts that have not begun."""
         return tuple(self._acts)
 
-    def act(self, now: float, until: float, listening: bool) -> tuple[float, str] | None:
-        """See `Caller.act`."""
-        at = self._next_s(now, listening=listening)
+    def act(self, now: float, until: float, listening: bool, keys: str = "") -> tuple[float, str] | None:
+        """See `Caller.act`; a key that would not be heard is kept for the next time the flow listens."""
+        at = self._next_s(now, listening=listening, keys=keys)
         if at is None or at > until:
             return None
         self._due_s = None
@@ -76,7 +85,15 @@ class ScriptedCaller:
             self._keys.extend(act.keys)
         return at, self._keys.popleft()
 
-    def _next_s(self, now: float, *, listening: bool) -> float | None:
+    def speak(self, most_s: float) -> float:
+        """See `Caller.speak`: nothing, unless that is what comes next."""
+        act = self._acts[0] if self._acts and self._due_s is None and not self._keys else None
+        if not isinstance(act, Speak):
+            return 0.0
+        self._acts.popleft()
+        return min(act.seconds, most_s)
+
+    def _next_s(self, now: float, *, listening: bool, keys: str) -> float | None:
         """Return when the next key or hang-up comes, as far as that is known now."""
         if self._keys:
             return max(now, self._last_s + KEY_GAP_S)
@@ -87,7 +104,9 @@ class ScriptedCaller:
             return None
         if self._due_s is not None:
             return max(now, self._due_s)
-        return now + REACTION_S if listening else None
+        act = self._acts[0]
+        heard = not isinstance(act, Speak) and (not keys or not isinstance(act, Press) or act.keys[0] in keys)
+        return now + REACTION_S if listening and heard else None
 
 
 class RandomCaller:
@@ -102,7 +121,7 @@ class RandomCaller:
         self._mood = self._random.choice(("mashing", "calm", "calm", "silent"))
         self._keys: deque[str] = deque()
 
-    def act(self, now: float, until: float, listening: bool) -> tuple[float, str] | None:
+    def act(self, now: float, until: float, listening: bool, keys: str = "") -> tuple[float, str] | None:
         """See `Caller.act`."""
         if self._keys:
             at = now + KEY_GAP_S
@@ -120,4 +139,8 @@ class RandomCaller:
         if self._random.random() < 0.3:  # noqa: PLR2004 - a whole entry
             self._keys.extend(self._random.choices("0123456789", k=self._random.randrange(3, 15)))
             self._keys.append("#")
-        return at, self._random.choice("0123456789*#0123456789*#ABCD")
+        return at, self._random.choice(keys * 3 + "0123456789*#0123456789*#ABCD")
+
+    def speak(self, most_s: float) -> float:
+        """See `Caller.speak`: nothing, a breath, a sentence, or more than anybody listens to."""
+        return min(most_s, self._random.choice((0.0, 0.4, 5.0, 40.0, most_s)))

@@ -2,8 +2,8 @@
 
 When the flow listens, a line is read: keys to press (`2`, `123456#`), an empty line to wait until the flow's own
 clock runs out, `hangup` (or the end of the input) to hang up. Where the flow asks another system, the line is its
-answer: `200 {"vip": true}`, a failure such as `timeout`, empty for `200`; where it dials, the outcome: `busy`, empty
-for a talk of a minute. Lines may as well come from a file or a pipe.
+answer: `200 {"vip": true}`, a failure such as `timeout`, empty for `200`; where it dials or queues, the outcome:
+`busy`, `full`, empty for a talk of a minute. Lines may as well come from a file or a pipe.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from datetime import datetime
 
 import msgspec
 
-from controller.flow.commands import Dial, DialOutcome, LookedUp, Lookup, LookupFailed
+from controller.flow.commands import AgentAct, Dial, DialOutcome, Enqueue, LookedUp, Lookup, LookupFailed, QueueExit
 from controller.flow.interpreter import CallFacts
 from controller.flow.release import Release
 from controller.ports import AudioLibrary
 from controller.simulator.caller import HANG_UP, KEY_GAP_S, REACTION_S
-from controller.simulator.kinds import FAILURES
+from controller.simulator.kinds import FAILURES, QUEUE_EXITS
 from controller.simulator.simulation import CallResult, Simulation
 from controller.simulator.telephone import DialAnswer
 from controller.simulator.trace import TraceLine
+from controller.simulator.waiting import QueueAnswer
 from controller.simulator.wording import Wording
 
 KEYS = frozenset("0123456789*#ABCD")
@@ -46,13 +47,13 @@ class _Terminal:
         self._misread = 0
         self._gone = False
 
-    def act(self, now: float, until: float, listening: bool) -> tuple[float, str] | None:
+    def act(self, now: float, until: float, listening: bool, keys: str = "") -> tuple[float, str] | None:
         """See `Caller.act`: nothing but what is typed while the flow listens."""
         if self._keys:
             at = now + KEY_GAP_S
             return (at, self._keys.popleft()) if at <= until else None
         if listening and not self._gone:
-            self._keys.extend(self._ask_keys())
+            self._keys.extend(self._ask_keys(keys))
             now = min(now + REACTION_S, until)
         if self._gone:
             return now, HANG_UP
@@ -81,8 +82,32 @@ class _Terminal:
                 self._misunderstood(f"write one of {', '.join(DialOutcome)}")
         return DialAnswer(DialOutcome.NO_ANSWER)
 
-    def _ask_keys(self) -> str:
-        while (line := self._line("keys> ")) is not None:
+    def speak(self, most_s: float) -> float:
+        """See `Caller.speak`."""
+        while (line := self._line("seconds of speech> ")) is not None:
+            try:
+                return min(most_s, max(0.0, float(line.strip() or "5")))
+            except ValueError:
+                self._misunderstood("write how many seconds to speak; an empty line is five")
+        return 0.0
+
+    def queue(self, command: Enqueue) -> QueueAnswer:
+        """Say how a visit to the queues goes."""
+        while (line := self._line(f"{command.queue}> ")) is not None:
+            word = line.strip() or "talked"
+            if word in QUEUE_EXITS:
+                return QueueAnswer(QueueExit(word))
+            self._misunderstood(f"write one of {', '.join(QUEUE_EXITS)}")
+        return QueueAnswer(QueueExit.TIMEOUT)
+
+    def agent(self, command: AgentAct) -> str:
+        """Say why something an agent asks for is refused."""
+        line = self._line(f"{command.act}> ")
+        word = (line or "").strip()
+        return "" if word in ("", "done") else word[:40]
+
+    def _ask_keys(self, heard: str) -> str:
+        while (line := self._line(f"keys ({heard})> " if heard else "keys> ")) is not None:
             keys = "".join(line.split())
             if keys.lower() in _HANG_UP_WORDS:
                 self._gone = True
@@ -135,6 +160,8 @@ def simulate(
         terminal,
         answers=terminal.answer,
         dials=terminal.dial,
+        queues=terminal.queue,
+        agents=terminal.agent,
         wording=Wording(release, audio),
         observer=show,
     )

@@ -8,20 +8,24 @@ from typing import Annotated, Any
 
 import msgspec
 
-from controller.flow.commands import DialOutcome
+from controller.flow.commands import DialOutcome, QueueExit
 from controller.flow.findings import clipped, did_you_mean
-from controller.flow.kinds import Duration, Integer, ListOf, Nested, Pattern, Word
+from controller.flow.kinds import Duration, Flag, Integer, ListOf, Nested, Pattern, Word
+from controller.flow.queuenow import QueueNow
 from controller.flow.reading import BAD, Bad, Context, Kind, as_text
 from controller.flow.yamltext import ListNode, MapNode, Node, TextNode
-from controller.simulator.caller import HangUp, Press, Wait
+from controller.simulator.caller import HangUp, Press, Speak, Wait
 from controller.simulator.telephone import DialAnswer
+from controller.simulator.waiting import QueueAnswer
 
 FAILURES = ("timeout", "unreachable", "too_large", "not_json", "refused", "redirect")
 """Why no usable answer came: the reasons of `LookupFailed`."""
+QUEUE_EXITS = tuple(each.value for each in QueueExit if each not in (QueueExit.CALLBACK, QueueExit.MESSAGE))
+"""How a visit to a queue may go; the offers are taken by a key."""
 
 
 class Acts(Kind):
-    """What the caller does: `{press: 12#}`, `{wait: 3s}`, `{hangup}`."""
+    """What the caller does: `{press: 12#}`, `{wait: 3s}`, `{speak: 8s}`, `{hangup}`."""
 
     _keys = Pattern(r"[0-9*#A-D]{1,64}", "keys 0-9, *, # and A-D")
     _seconds = Duration(0.01, 14_400)
@@ -31,19 +35,23 @@ class Acts(Kind):
             return HangUp()
         if not isinstance(node, MapNode) or len(node.entries) != 1:
             ctx.findings.error(
-                node.mark, "act", "this is no act of a caller", "write {press: 1}, {wait: 3s} or {hangup}"
+                node.mark,
+                "act",
+                "this is no act of a caller",
+                "write {press: 1}, {wait: 3s}, {speak: 8s} or {hangup}",
             )
             return BAD
         ((key, (mark, value)),) = node.entries.items()
         if key == "press":
             keys = self._keys.read(value, ctx, (*path, key))
             return keys if isinstance(keys, Bad) else Press(keys)
-        if key == "wait":
+        if key in ("wait", "speak"):
             seconds = self._seconds.read(value, ctx, (*path, key))
-            return seconds if isinstance(seconds, Bad) else Wait(seconds)
+            lasting = Wait if key == "wait" else Speak
+            return seconds if isinstance(seconds, Bad) else lasting(seconds)
         if key == "hangup":
             return HangUp()
-        hint = did_you_mean(key, ("press", "wait", "hangup"))
+        hint = did_you_mean(key, ("press", "wait", "speak", "hangup"))
         ctx.findings.error(mark, "act", f"a caller does not '{clipped(key, 40)}'", hint)
         return BAD
 
@@ -51,6 +59,7 @@ class Acts(Kind):
         acts: dict[str, Any] = {
             "press": self._keys.schema(),
             "wait": self._seconds.schema(),
+            "speak": self._seconds.schema(),
             "hangup": {"type": ["null", "string"]},
         }
         return {
@@ -141,6 +150,41 @@ class DialKind(Kind):
         if not isinstance(spec, DialSpec):
             return BAD
         return DialAnswer(DialOutcome(spec.outcome), spec.ring_s, spec.talk_s, spec.cause)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self._word.schema(), self._whole.schema()]}
+
+
+class QueueSpec(msgspec.Struct, frozen=True):
+    """How a visit to a queue goes, and how the queue is as conditions read it."""
+
+    outcome: Annotated[str, Word(*QUEUE_EXITS)] = QueueExit.TALKED.value
+    after_s: Annotated[float, Duration(0, 14_400)] = 10.0
+    talk_s: Annotated[float, Duration(0, 14_400)] = 60.0
+    agent: Annotated[str, Pattern(r"[a-z0-9][a-z0-9._-]{0,39}", "an agent's short name")] = "agent"
+    waiting: Annotated[int, Integer(0, 100_000)] = 0
+    free_agents: Annotated[int, Integer(0, 100_000)] = 0
+    estimate_s: Annotated[float | None, Duration(0, 14_400)] = None
+    open: Annotated[bool, Flag()] = True
+
+
+class QueueAnswerKind(Kind):
+    """The outcome of a visit as one word, or all about it."""
+
+    _word = Word(*QUEUE_EXITS)
+    _whole = Nested(QueueSpec)
+
+    def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
+        if isinstance(node, TextNode):
+            word = self._word.read(node, ctx, path)
+            if isinstance(word, Bad):
+                return BAD
+            return QueueAnswer(QueueExit(word), now=QueueNow(open=word != QueueExit.CLOSED))
+        spec = self._whole.read(node, ctx, path)
+        if not isinstance(spec, QueueSpec):
+            return BAD
+        now = QueueNow(spec.waiting, spec.free_agents, spec.estimate_s, spec.open)
+        return QueueAnswer(QueueExit(spec.outcome), spec.after_s, spec.talk_s, spec.agent, now)
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [self._word.schema(), self._whole.schema()]}

@@ -10,6 +10,8 @@
       do: [{press: 1}, {press: "123456#"}, {wait: 3s}, {hangup}]
       http: {crm: {status: 200, body: {vip: true}}}      # one answer, or a list of them, per step
       dial: {201: {outcome: talked, talk: 2m}}           # per extension; the outcome alone will do
+      queues: {support: {after: 40s, talk: 2m}}          # per queue; the outcome alone will do
+      agent: {pause: not_logged_in}                      # why an agent's wish is refused; else it is done
       expect: {visits: [menu, crm], ends: fin, vars: {vip: true}, says: ["Bonjour"]}
 
 `press` comes when the flow listens, half a second after its prompt; after a `wait` it comes at that very moment,
@@ -26,6 +28,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from controller.flow.commands import AgentActKind
 from controller.flow.findings import Finding, Findings, Mark, clipped, did_you_mean
 from controller.flow.kinds import ListOf, MapOf, Nested, Pattern, Text, Word
 from controller.flow.prompts import LANGUAGES
@@ -34,8 +37,9 @@ from controller.flow.release import Release
 from controller.flow.trace import Disposition
 from controller.flow.yamltext import ListNode, MapNode, Node, read_yaml
 from controller.simulator.caller import Act
-from controller.simulator.kinds import Acts, DialKind, HttpAnswer, Json, Moment, OneOrMore
+from controller.simulator.kinds import Acts, DialKind, HttpAnswer, Json, Moment, OneOrMore, QueueAnswerKind
 from controller.simulator.telephone import DialAnswer
+from controller.simulator.waiting import QueueAnswer
 
 DEFAULT_AT = "2026-11-24T10:00"
 """A Tuesday morning: when a scenario that does not say takes place."""
@@ -44,7 +48,7 @@ MAX_SCENARIOS = 500
 SUFFIX = ".test.yaml"
 
 _STEP = r"[a-z][a-z0-9_]{0,63}(?:\.[a-z][a-z0-9_]{0,63})?"
-_LATER = {"callback": "this version has no call-backs yet; delete the key", "queue": "this version has no queues yet"}
+_LATER = {"callback": "this version has no call-backs yet; delete the key"}
 
 
 class Expect(msgspec.Struct, frozen=True):
@@ -53,6 +57,7 @@ class Expect(msgspec.Struct, frozen=True):
     `visits`: these steps in this order, others may come between. `path`: exactly these steps. `never`: none of
     these. `ends`: the last step. `says`: these texts (or parts of them) are heard, in this order. `http`: exactly
     these requests, each as the step's name or as a part of `GET https://…`. `dials`: exactly these extensions.
+    `queues`: exactly these queues are entered, `messages`: left a message for, `acts`: what an agent asks for.
     """
 
     visits: Annotated[tuple[str, ...] | None, ListOf(Pattern(_STEP, "the name of a step"))] = None
@@ -65,6 +70,9 @@ class Expect(msgspec.Struct, frozen=True):
     says: Annotated[tuple[str, ...], ListOf(Text(1000))] = ()
     http: Annotated[tuple[str, ...] | None, ListOf(Text(1000), 0)] = None
     dials: Annotated[tuple[str, ...] | None, ListOf(Text(40), 0)] = None
+    queues: Annotated[tuple[str, ...] | None, ListOf(Text(64), 0)] = None
+    messages: Annotated[tuple[str, ...] | None, ListOf(Text(64), 0)] = None
+    acts: Annotated[tuple[str, ...] | None, ListOf(Word(*AgentActKind), 0)] = None
     vars: Annotated[dict[str, Any], MapOf(Json())] = {}
 
 
@@ -82,6 +90,8 @@ class ScenarioSpec(msgspec.Struct, frozen=True):
     dial: Annotated[
         dict[str, tuple[DialAnswer, ...]], MapOf(OneOrMore(DialKind()), r"[a-z0-9*#_-]{1,40}", "an extension")
     ] = {}
+    queues: Annotated[dict[str, tuple[QueueAnswer, ...]], MapOf(OneOrMore(QueueAnswerKind()))] = {}
+    agent: Annotated[dict[str, str], MapOf(Text(40), "|".join(AgentActKind), "what an agent asks for")] = {}
     expect: Annotated[Expect, Nested(Expect)] = Expect()
 
 
@@ -177,6 +187,8 @@ def _check_names(scenario: Scenario, node: Node, release: Release, findings: Fin
     _check_each(scenario.spec.http, asks, "http step", _place(node, "http"), findings)
     _check_each(scenario.spec.dial, release.extensions, "extension", _place(node, "dial"), findings)
     _check_each(expect.dials or (), release.extensions, "extension", place, findings)
+    _check_each(scenario.spec.queues, release.queues, "queue", _place(node, "queues"), findings)
+    _check_each((*(expect.queues or ()), *(expect.messages or ())), release.queues, "queue", place, findings)
 
 
 def _check_each(names: Iterable[str], known: Iterable[str], what: str, place: Mark, findings: Findings) -> None:

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 import msgspec
 
-from controller.flow.commands import Dial, LookedUp, Lookup, LookupFailed
+from controller.flow.commands import AgentAct, Dial, Enqueue, LookedUp, Lookup, LookupFailed
 from controller.flow.findings import clipped
 from controller.flow.interpreter import CallFacts
+from controller.flow.queuenow import QueueNow
 from controller.flow.release import Release
 from controller.simulator.caller import ScriptedCaller
 from controller.simulator.kinds import HttpAnswer
@@ -18,6 +19,7 @@ from controller.simulator.scenario import Scenario
 from controller.simulator.simulation import CallResult, Simulation
 from controller.simulator.telephone import DialAnswer
 from controller.simulator.trace import shown
+from controller.simulator.waiting import QueueAnswer
 from controller.simulator.wording import Wording
 
 Reply = TypeVar("Reply")
@@ -42,6 +44,8 @@ class _Answers:
     def __init__(self, scenario: Scenario) -> None:
         self._http = dict(scenario.spec.http)
         self._dial = dict(scenario.spec.dial)
+        self._queues = dict(scenario.spec.queues)
+        self._agent = dict(scenario.spec.agent)
         self._given: dict[str, int] = {}
         self.problems: list[str] = []
 
@@ -69,13 +73,37 @@ class _Answers:
             return DialAnswer()
         return answer
 
+    def queue(self, command: Enqueue) -> QueueAnswer:
+        """Answer one visit to the queues."""
+        answer = self._next(command.queue, self._queues)
+        if answer is None:
+            name = command.queue
+            self.problems.append(
+                f"the queue {name} was entered, and the scenario does not say how it went:"
+                f" add queues: {{{name}: {{after: 10s}}}}"
+            )
+            return QueueAnswer()
+        return answer
+
+    def agent(self, command: AgentAct) -> str:
+        """Say why what an agent asks for is refused; "" when it is done."""
+        word = self._agent.get(command.act, "")
+        return "" if word == "done" else word
+
+    def queues_now(self) -> dict[str, QueueNow]:
+        """Return how each queue is as conditions read it."""
+        return {name: self._upcoming(name, self._queues).now for name in self._queues}
+
+    def _upcoming(self, key: str, answers: Mapping[str, tuple[Reply, ...]]) -> Reply:
+        return answers[key][min(self._given.get(key, 0), len(answers[key]) - 1)]
+
     def _next(self, key: str, answers: Mapping[str, tuple[Reply, ...]]) -> Reply | None:
         """Return the next of the answers under `key`; the last one holds for all that follow."""
         if not answers.get(key):
             return None
-        number = self._given.get(key, 0)
-        self._given[key] = number + 1
-        return answers[key][min(number, len(answers[key]) - 1)]
+        answer = self._upcoming(key, answers)
+        self._given[key] = self._given.get(key, 0) + 1
+        return answer
 
 
 def run_scenario(release: Release, scenario: Scenario, wording: Wording | None = None) -> ScenarioResult:
@@ -92,6 +120,9 @@ def run_scenario(release: Release, scenario: Scenario, wording: Wording | None =
         caller,
         answers=answers.http,
         dials=answers.dial,
+        queues=answers.queue,
+        queues_now=answers.queues_now,
+        agents=answers.agent,
         wording=wording,
     )
     call = simulation.run()
@@ -124,6 +155,12 @@ def _differences(scenario: Scenario, call: CallResult) -> list[str]:
         problems += _requests(expect.http, call.asked)
     if expect.dials is not None:
         problems += _diff("dials", expect.dials, call.dialled)
+    for what, expected, found in (
+        ("queues", expect.queues, call.queued),
+        ("messages", expect.messages, call.messages),
+        ("acts", expect.acts, call.acts),
+    ):
+        problems += _diff(what, expected, found) if expected is not None else []
     for name, value in expect.vars.items():
         if name not in call.variables:
             problems.append(f"vars: {name} was never given a value")

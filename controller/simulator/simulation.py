@@ -14,20 +14,29 @@ import msgspec
 
 from controller.errors import FlowError
 from controller.flow.commands import (
+    AgentAct,
+    AgentActed,
     Answer,
     Collect,
     Collected,
     Command,
     Dial,
     Dialled,
+    Enqueue,
     Event,
     Hangup,
+    KeepMessage,
     LookedUp,
     Lookup,
     LookupFailed,
+    MediaId,
     Play,
+    QueueLeft,
+    Record,
+    Recorded,
 )
 from controller.flow.interpreter import CallFacts, Ending, FlowRun
+from controller.flow.queuenow import NO_QUEUES, QueuesNow
 from controller.flow.release import Release
 from controller.flow.runstate import State
 from controller.flow.trace import MASK, StepRecord
@@ -35,6 +44,7 @@ from controller.simulator.caller import HANG_UP, Caller
 from controller.simulator.clock import VirtualClock
 from controller.simulator.telephone import DialAnswer, SimulatedTelephone
 from controller.simulator.trace import TraceLine, detail, shown
+from controller.simulator.waiting import QueueAnswer
 from controller.simulator.wording import Wording
 
 MAX_COMMANDS = 20_000
@@ -43,6 +53,8 @@ MAX_COMMANDS = 20_000
 Answers = Callable[[str, Lookup], tuple[LookedUp | LookupFailed, float]]
 """Returns what comes of a request of a flow (by name), and after how many seconds."""
 Dials = Callable[[Dial], DialAnswer]
+Queues = Callable[[Enqueue], QueueAnswer]
+Agents = Callable[[AgentAct], str]
 Observer = Callable[[TraceLine], None]
 
 
@@ -55,6 +67,11 @@ class CallResult(msgspec.Struct):
     asked: list[tuple[str, str]] = []
     """The http steps asked, each with `GET https://…` in full, also where the trace hides it."""
     dialled: list[str] = []
+    queued: list[str] = []
+    messages: list[str] = []
+    """The queues a message was left for."""
+    acts: list[str] = []
+    """What an agent asked for."""
     variables: dict[str, Any] = {}
     """The values given last, in whatever flow."""
     problems: list[str] = []
@@ -101,6 +118,9 @@ class Simulation:
         *,
         answers: Answers,
         dials: Dials,
+        queues: Queues = lambda _command: QueueAnswer(),
+        queues_now: Callable[[], QueuesNow] = lambda: NO_QUEUES,
+        agents: Agents = lambda _command: "",
         wording: Wording | None = None,
         observer: Observer = lambda _line: None,
     ) -> None:
@@ -111,8 +131,17 @@ class Simulation:
         self._answers = answers
         self._wording = wording or Wording(release)
         self._observer = observer
+        self._queues_now = queues_now
         self._telephone = SimulatedTelephone(
-            self._clock, caller, seconds=self._wording.seconds, dial=dials, on_key=self._key
+            self._clock,
+            caller,
+            seconds=self._wording.seconds,
+            dial=dials,
+            on_key=self._key,
+            queue=queues,
+            agent=agents,
+            says=self._say,
+            plans=release.queues,
         )
         self._result = CallResult()
 
@@ -123,12 +152,14 @@ class Simulation:
         self._note(
             "call", f"{self._facts.caller or 'withheld'} → {self._facts.called or self._flow} ({run.language})"
         )
+        run.queues = self._queues_now()
         command: Command | None = run.start(self._clock.now())
         for _ in range(MAX_COMMANDS):
             self._collect(run)
             if command is None:
                 break
             run = self._reloaded(run, command)
+            run.queues = self._queues_now()
             event = self._perform(run, command)
             if isinstance(command, Hangup):
                 break
@@ -172,10 +203,18 @@ class Simulation:
     def _perform(self, run: _WatchedRun, command: Command) -> Event:
         if isinstance(command, Lookup):
             return self._look_up(run, command)
-        if isinstance(command, Play | Collect) and command.media:
-            text = self._wording.text(command.media)
-            self._result.said.append(text)
-            self._note("says", text)
+        if isinstance(command, Play | Collect | Record) and command.media:
+            self._say(command.media)
+        if isinstance(command, Enqueue):
+            self._result.queued.append(command.queue)
+            needs = f", needs {shown(command.needs)}" if command.needs else ""
+            priority = f", priority {command.priority}" if command.priority else ""
+            self._note("queues", f"{command.queue}{priority}{needs}")
+        elif isinstance(command, KeepMessage):
+            self._result.messages.append(command.queue)
+            self._note("message", f"{command.queue}, {command.duration_s:g} s")
+        elif isinstance(command, AgentAct):
+            self._result.acts.append(command.act.value)
         elif isinstance(command, Answer):
             self._note("answers", "")
         elif isinstance(command, Hangup):
@@ -184,6 +223,9 @@ class Simulation:
             self._result.dialled.append(command.extension)
             self._note("dials", command.extension)
         event = self._telephone.carry_out(command)
+        if isinstance(command, AgentAct) and isinstance(event, AgentActed):
+            reason = f" ({command.reason})" if command.reason else ""
+            self._note("agent", f"{command.act}{reason}: {event.refused or 'done'}")
         self._report(event, secret=isinstance(command, Collect) and command.secret)
         return event
 
@@ -208,6 +250,17 @@ class Simulation:
             self._note("entry", f"{digits or 'nothing'} ({event.end})")
         elif isinstance(event, Dialled):
             self._note("dialled", f"{event.outcome} {event.talk_s:g} s, cause {event.cause}")
+
+        elif isinstance(event, QueueLeft):
+            talk = f", {event.agent} talks {event.talk_s:g} s" if event.agent else ""
+            self._note("queue", f"{event.exit} after {event.waited_s:g} s{talk}")
+        elif isinstance(event, Recorded):
+            self._note("records", f"{event.duration_s:g} s")
+
+    def _say(self, media: tuple[MediaId, ...]) -> None:
+        text = self._wording.text(media)
+        self._result.said.append(text)
+        self._note("says", text)
 
     def _key(self, key: str, secret: bool) -> None:
         if key == HANG_UP:

@@ -11,17 +11,19 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from controller.flow.commands import DialOutcome, LookedUp, Lookup, LookupFailed
+from controller.flow.commands import DialOutcome, LookedUp, Lookup, LookupFailed, QueueExit
 from controller.flow.findings import Finding
 from controller.flow.interpreter import CallFacts
+from controller.flow.queuenow import QueueNow
 from controller.flow.release import Release
 from controller.ports import AudioLibrary
 from controller.simulator.caller import RandomCaller
-from controller.simulator.kinds import FAILURES
+from controller.simulator.kinds import FAILURES, QUEUE_EXITS
 from controller.simulator.scenario import DEFAULT_AT, read_scenarios
 from controller.simulator.scenariorun import ScenarioResult, run_scenario
 from controller.simulator.simulation import CallResult, Simulation
 from controller.simulator.telephone import DialAnswer
+from controller.simulator.waiting import QueueAnswer
 from controller.simulator.wording import Wording
 
 LONGEST_RANDOM_S = 6 * 3600.0
@@ -124,6 +126,9 @@ def run_random(release: Release, flow: str, seed: int, wording: Wording | None =
         RandomCaller(chance.randrange(2**32)),
         answers=lambda name, request: _random_answer(chance, release, name, request),
         dials=lambda _command: _random_dial(chance),
+        queues=lambda _command: _random_visit(chance),
+        queues_now=lambda: {name: _random_queue(chance) for name in release.queues},
+        agents=lambda _command: chance.choice(("", "unknown_agent", "in_a_call")),
         wording=wording,
     )
     call = simulation.run()
@@ -171,4 +176,19 @@ def _random_answer(
 def _random_dial(chance: random.Random) -> DialAnswer:
     return DialAnswer(
         chance.choice(tuple(DialOutcome)), chance.choice((0.0, 3.0, 40.0)), chance.choice((0.0, 1.0, 900.0))
+    )
+
+
+def _random_visit(chance: random.Random) -> QueueAnswer:
+    return QueueAnswer(
+        QueueExit(chance.choice(QUEUE_EXITS)), chance.choice((0.0, 5.0, 90.0, 2000.0)), chance.choice((0.0, 900.0))
+    )
+
+
+def _random_queue(chance: random.Random) -> QueueNow:
+    return QueueNow(
+        chance.choice((0, 1, 12, 400)),
+        chance.choice((0, 0, 1, 9)),
+        chance.choice((None, 0.0, 75.0, 4000.0)),
+        chance.choice((True, False)),
     )

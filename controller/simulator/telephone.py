@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from controller.flow.commands import (
+    AgentAct,
+    AgentActed,
     Answer,
     Answered,
     Collect,
@@ -17,16 +21,23 @@ from controller.flow.commands import (
     Dial,
     Dialled,
     DialOutcome,
+    Enqueue,
     Event,
     Hangup,
     HungUp,
+    KeepMessage,
     MediaId,
+    MessageKept,
     Play,
     Played,
+    Record,
+    Recorded,
 )
 from controller.flow.digits import DigitCollector
+from controller.flow.queues import QueuePlan
 from controller.simulator.caller import HANG_UP, Caller
 from controller.simulator.clock import VirtualClock
+from controller.simulator.waiting import QueueAnswer, record, visit
 
 MAX_AHEAD = 64
 """Keys kept for the next entry, as on the real telephone."""
@@ -45,8 +56,9 @@ class SimulatedTelephone:
     """`controller.ports.Telephone` on a virtual clock.
 
     Keys pressed while nothing listens are kept for the next `Collect`, as ARI does; while some wait, prompts that a
-    key may stop are passed over. `seconds` tells how long media last, `dial` how a dial goes, `on_key` is told of
-    every key, and whether it was pressed into a secret entry; a hang-up is `HANG_UP`.
+    key may stop are passed over. `seconds` tells how long media last, `dial` how a dial goes, `queue` a visit to the
+    queues, `agent` why something an agent asks for is refused. `on_key` is told of every key, and whether it was
+    pressed into a secret entry; a hang-up is `HANG_UP`. `says` is told what is heard while waiting.
     """
 
     def __init__(
@@ -57,12 +69,32 @@ class SimulatedTelephone:
         seconds: Callable[[tuple[MediaId, ...]], float],
         dial: Callable[[Dial], DialAnswer],
         on_key: Callable[[str, bool], None] = lambda _key, _secret: None,
+        queue: Callable[[Enqueue], QueueAnswer] = lambda _command: QueueAnswer(),
+        agent: Callable[[AgentAct], str] = lambda _command: "",
+        says: Callable[[tuple[MediaId, ...]], None] = lambda _media: None,
+        plans: Mapping[str, QueuePlan] | None = None,
     ) -> None:
         self._clock = clock
         self._caller = caller
         self._seconds = seconds
         self._dial_answer = dial
         self._on_key = on_key
+        self._queue_answer = queue
+        self._agent_answer = agent
+        self._says = says
+        self._plans = plans or {}
+        self._recorded_s: dict[MediaId, float] = {}
+        self._performers: dict[type[Command], Callable[[Any], Event]] = {
+            Answer: lambda _command: Answered(),
+            Play: self._play,
+            Collect: self._collect,
+            Dial: self._dial,
+            Enqueue: self._enqueue,
+            Record: self._record,
+            KeepMessage: lambda _command: MessageKept(),
+            AgentAct: lambda command: AgentActed(self._agent_answer(command)),
+            Hangup: self._hang_up,
+        }
         self._ahead: deque[str] = deque(maxlen=MAX_AHEAD)
         self._secret = False
         self._gone: HungUp | None = None
@@ -76,18 +108,9 @@ class SimulatedTelephone:
         if self._gone is not None:
             return self._gone
         self._secret = isinstance(command, Collect) and command.secret
-        match command:
-            case Answer():
-                return Answered()
-            case Play():
-                return self._play(command)
-            case Collect():
-                return self._collect(command)
-            case Dial():
-                return self._dial(command)
-            case Hangup():
-                self._gone = HungUp(command.cause)
-                return self._gone
+        performer = self._performers.get(type(command))
+        if performer is not None:
+            return performer(command)
         raise TypeError(f"{type(command).__name__} is not for the telephone")
 
     def let_pass(self, seconds: float) -> HungUp | None:
@@ -97,15 +120,61 @@ class SimulatedTelephone:
             pass
         return self._gone
 
+    @property
+    def gone(self) -> HungUp | None:
+        """The hang-up, once the caller has gone."""
+        return self._gone
+
+    def now(self) -> datetime:
+        """Return the time of day."""
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        """Return the seconds since the call began."""
+        return self._clock.monotonic()
+
+    def until_key(self, until: float, keys: str) -> str:
+        """See `controller.simulator.waiting.CallerEnd`."""
+        while (key := self._next_key(until, listening=bool(keys), keys=keys)) is not None:
+            self._ahead.clear()
+            if key in keys:
+                return key
+        return ""
+
+    def speaks(self, most_s: float) -> float:
+        """Return for how long the caller speaks now."""
+        return self._caller.speak(most_s)
+
+    def _hang_up(self, command: Hangup) -> Event:
+        self._gone = HungUp(command.cause)
+        return self._gone
+
+    def _enqueue(self, command: Enqueue) -> Event:
+        self._ahead.clear()
+        event = visit(self, command, self._queue_answer(command), self._plans.get(command.queue), self._says)
+        self._ahead.clear()
+        self._gone = event if isinstance(event, HungUp) else None
+        return event
+
+    def _record(self, command: Record) -> Event:
+        event = record(self, command)
+        self._ahead.clear()
+        self._gone = event if isinstance(event, HungUp) else None
+        if isinstance(event, Recorded):
+            self._recorded_s[f"recording/{command.number}"] = event.duration_s
+        return event
+
     def _play(self, command: Play) -> Event:
-        interrupted = self._prompt(command.media, bargein=command.bargein)
+        interrupted = self.play(command.media, bargein=command.bargein)
         return self._gone or Played(interrupted=interrupted)
 
-    def _prompt(self, media: tuple[MediaId, ...], *, bargein: bool) -> bool:
+    def play(self, media: tuple[MediaId, ...], *, bargein: bool) -> bool:
         """Play `media`; return whether a key has kept the caller from hearing all of it."""
         if bargein and self._ahead:
             return True
-        until = self._clock.monotonic() + self._seconds(media)
+        own_s = sum(self._recorded_s.get(each, 0.0) for each in media)
+        others = tuple(each for each in media if each not in self._recorded_s)
+        until = self._clock.monotonic() + own_s + self._seconds(others)
         while self._next_key(until) is not None:
             if bargein:
                 return True
@@ -116,7 +185,7 @@ class SimulatedTelephone:
         if command.bargein and (end := self._hand_over(collector)):
             return Collected(collector.digits, end)
         if not collector.digits:
-            self._prompt(command.media, bargein=command.bargein)
+            self.play(command.media, bargein=command.bargein)
             if not command.bargein:
                 self._ahead.clear()
         collector.prompt_done(self._clock.monotonic())
@@ -155,11 +224,11 @@ class SimulatedTelephone:
         self._ahead.clear()  # keys pressed in a conversation are the conversation's
         return Dialled(outcome, answer.cause or _CAUSES[outcome], talk_s)
 
-    def _next_key(self, until: float, *, listening: bool = False) -> str | None:
+    def _next_key(self, until: float, *, listening: bool = False, keys: str = "") -> str | None:
         """Let time pass until the caller does something, or `until`; keys are kept, a hang-up ends the call."""
         if self._gone is not None:
             return None
-        acted = self._caller.act(self._clock.monotonic(), until, listening)
+        acted = self._caller.act(self._clock.monotonic(), until, listening, keys)
         if acted is None:
             self._clock.advance_to(until)
             return None

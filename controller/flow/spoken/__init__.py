@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 
 from controller.flow.spoken import en, fr
 from controller.flow.spoken.notices import NOTICES
+from controller.flow.spoken.waiting import WAITING
 
 LARGEST = 999_999_999_999
 """The largest number, in absolute value, that can be spoken."""
@@ -51,7 +52,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {code: each.FRAGMENTS for code, each i
 """Per language: every fragment that values are spoken from, by name, with the text that is recorded for it."""
 
 FRAGMENTS: Mapping[str, Mapping[str, str]] = {
-    code: {**each.FRAGMENTS, **NOTICES[code]} for code, each in _LANGUAGES.items()
+    code: {**each.FRAGMENTS, **NOTICES[code], **WAITING[code]} for code, each in _LANGUAGES.items()
 }
 """The same with every notice."""
 

@@ -83,7 +83,7 @@ def test_a_body_as_one_json_text_keeps_digits_as_text():
         ("- name: x\n  dial: {201: gone}", "word", 2, ""),
         ("- name: x\n  dial: {201: {outcome: gone}}", "word", 2, ""),
         ("- name: x\n- name: x", "duplicate-name", 2, "name of its own"),
-        ("- name: x\n  queue: {}", "not-yet", 2, ""),
+        ("- name: x\n  callback: {}", "not-yet", 2, ""),
         ("name: x", "structure", 1, "- name:"),
         ("[]", "structure", 1, "- name:"),
         ("- [", "yaml-syntax", 2, ""),
@@ -106,7 +106,11 @@ def test_a_scenario_that_is_wrong_does_not_keep_the_others_from_running():
 
 
 def test_the_schema_names_every_key():
-    assert set(scenario_schema()) == {"name", "do", "flow", "to", "from", "at", "language", "http", "dial", "expect"}
+    assert set(scenario_schema()) == {"name", "do", "flow", "to", "from", "at", "language", "http", "dial"} | {
+        "queues",
+        "agent",
+        "expect",
+    }
 
 
 BALANCE = """
