@@ -127,6 +127,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     seq: int = 0
     """Number of the last event of a talk."""
     talk_bridge: int
+    first_bridge: int
+    """The bridge the conversation began in; later ones have higher numbers."""
     consult_bridge: int = 0
     """The agent's other bridge, of a consultation; 0: none."""
     lead: Person | None = None
@@ -138,6 +140,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     leaving: tuple[Leg, ...] = ()
     """Legs that were told to go and are perhaps still there."""
     recording: Recording | None = None
+    finished: tuple[Recording, ...] = ()
+    """Recordings of talks that are over, as long as the keeper has perhaps not been told."""
     desk_hold: bool = False
     phone_hold: bool = False
     """The agent's own phone holds us."""
@@ -165,6 +169,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         called = self.called.legs if self.called else ()
         watching = [leg for each in self.watchers for leg in (*each.legs, *((each.snoop,) if each.snoop else ()))]
         return (*people, *called, *watching, *self.leaving)
+
+    def ringing(self) -> tuple[Leg, ...]:
+        """Return the legs that wait for an answer."""
+        called = self.called.legs if self.called else ()
+        return (*called, *(leg for each in self.watchers if not each.up for leg in each.legs))
 
     def bridges(self) -> frozenset[int]:
         """Return the bridges in use."""
