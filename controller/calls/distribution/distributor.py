@@ -348,8 +348,9 @@ class Distributor:
         self.matcher.stir()
 
     def _speak(self) -> None:
-        self._quiet = False
-        self.matcher.stir()
+        if self._quiet:
+            self._quiet = False
+            self.matcher.stir()
 
     def _all_resumed(self) -> None:
         """Whoever was going to come back has."""
