@@ -11,9 +11,11 @@ import msgspec
 import structlog
 
 from controller.calls.queueing.callref import CallRef
+from controller.calls.queueing.centre import CentreNumbers
 from controller.calls.queueing.services import Services
 from controller.calls.queueing.stay import Stay
-from controller.calls.queueing.visit import Converse, Visit
+from controller.calls.queueing.talking import Talking
+from controller.calls.queueing.visit import Visit
 from controller.cdr.entries import CallAnswered, Entry, LegAnswered, StateSaved, StepTaken
 from controller.flow.commands import (
     AgentAct,
@@ -78,7 +80,6 @@ class Drive:
     record: Entries
     clock: Clock
     services: Services | None = None
-    converse: Converse | None = None
 
     async def run(self, first: Command) -> Event:
         """Perform `first` and everything the flow asks for after it, until the call is over."""
@@ -136,16 +137,17 @@ class Drive:
 
     async def _visit(self, command: Enqueue, call: CallRef, services: Services) -> Event:
         board = self.telephone.switchboard()
-        if board is None or self.converse is None:
+        if board is None:
             return Failed("queues need a call that reached us by ARI: this one came by FastAGI")
 
         def keep(progress: VisitProgress) -> None:
             self.flow_run.amend(msgspec.structs.replace(command, progress=progress))
             self._record_wait()
 
-        queues = self.flow_run.release.queues
-        stay = Stay(board, services.places, queues, call, command, self.clock, keep)
-        return await Visit(stay, self.converse).run()
+        release = self.flow_run.release
+        stay = Stay(board, services.places, release.queues, call, command, self.clock, keep)
+        talking = Talking(services.keeper, CentreNumbers(release, services))
+        return await Visit(stay, talking).run()
 
     def _record_wait(self) -> None:
         state = StateSaved(

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
 
 import msgspec
 import structlog
 
 from controller.acd.model import AgentAccount, AgentId, OfferOutcome
+from controller.calls.conversation.conversation import Parted
+from controller.calls.conversation.standing import How
 from controller.calls.queueing.place import Place
 from controller.calls.queueing.stay import CONNECTING, OFFERING, WAITING, Stay, VisitNotes
 from controller.calls.queueing.waiting import CallerGone, Exit, Moved, Waiting
@@ -33,24 +34,8 @@ RECONNECT_S = 10.0
 _OURS = frozenset({WAITING, OFFERING, CONNECTING})
 
 
-class Parting(Protocol):
-    """How a conversation ended: `controller.calls.conversation.Parted`."""
-
-    how: str
-    """customer_gone, agent_gone or moved."""
-    queue: str
-    needs: dict[str, int]
-    excluded: str
-    """Of a move: the queue the customer is to wait in, what its agent must be able to do, who shall not be that."""
-    from_agent: str
-    agent: str
-    """The last one who talked."""
-    talk_s: float
-    cause: int
-
-
-Converse = Callable[[Stay, AgentAccount, str, str], Awaitable[Parting]]
-"""Has the call, its agent, the agent's leg and the bridge until they part."""
+Converse = Callable[[Stay, AgentAccount, str, str], Awaitable[Parted]]
+"""Has the call, its agent, the agent's leg and the bridge until they part (`Talking`)."""
 
 
 @dataclass(slots=True)
@@ -97,17 +82,28 @@ class Visit:
                     continue
             parted = await self._talk()
             stay.note(talk_s=stay.notes.talk_s + parted.talk_s, agent=parted.agent or stay.notes.agent)
-            if parted.how == "customer_gone":
+            if parted.how is How.CUSTOMER_GONE:
                 return HungUp(parted.cause, talk_s=stay.notes.talk_s)
-            if parted.how != "moved" or parted.queue not in stay.plans:
+            if parted.how is not How.MOVED or parted.queue not in stay.plans:
                 return self._left(QueueExit.TALKED)
-            excluded = (AgentId(parted.excluded),) if parted.excluded else ()
-            self._begin_next(parted.queue, from_agent=parted.from_agent, needs=parted.needs, excluded=excluded)
+            self._begin_next(
+                parted.queue,
+                from_agent=parted.from_agent,
+                needs=parted.needs or {},
+                excluded=(AgentId(parted.excluded),) if parted.excluded else (),
+                priority=parted.priority,
+            )
         log.error("queue.too_many_visits", queue=stay.progress.queue)
         return self._left(QueueExit.FAILED)
 
     def _begin_next(
-        self, queue: str, *, from_agent: str, needs: dict[str, int], excluded: tuple[AgentId, ...]
+        self,
+        queue: str,
+        *,
+        from_agent: str,
+        needs: dict[str, int],
+        excluded: tuple[AgentId, ...],
+        priority: int = 0,
     ) -> None:
         """Go on to another queue, with the original entry time."""
         stay, now = self.stay, self.stay.clock.now()
@@ -117,7 +113,7 @@ class Visit:
             began_at=stay.notes.began_at,
             visit_at=now,
             until=now + timedelta(seconds=stay.plans[queue].rules.wait_s),
-            priority=stay.notes.priority,
+            priority=max(stay.notes.priority, priority),
             needs=needs,
             excluded=excluded,
             from_agent=from_agent,
@@ -128,7 +124,7 @@ class Visit:
             stay.progress, queue=queue, visit=stay.progress.visit + 1, phase=WAITING, legs=(), connected_at=None
         )
 
-    async def _talk(self) -> Parting:
+    async def _talk(self) -> Parted:
         stay = self.stay
         board, progress = stay.board, stay.progress
         leg = board.leg_id(progress.legs[0]) if progress.legs else ""
