@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from controller.ari.connection import AriConnection, Metrics, Snapshot
+from controller.ari.devices import AriDevices
 from controller.ari.events import AnyEvent
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
@@ -51,8 +52,8 @@ class Calls(Protocol):
 class AriDriver:
     """Everything of one Asterisk on ARI, wired.
 
-    `connection` is for `link.Door` (Asterisk dials us) or `link.dial` (we dial Asterisk). Close with
-    `close`: the calls stay with Asterisk.
+    `connection` is for `link.Door` (Asterisk dials us) or `link.dial` (we dial Asterisk), `devices` the agents'
+    SIP accounts. Close with `close`: the calls stay with Asterisk.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class AriDriver:
         )
         self.connection = AriConnection(application, self.router, metrics=metrics)
         self.transport = RoutedTransport(self.connection.rest, http)
+        self.devices = AriDevices(application, self.transport, self.connection)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Let go of Asterisk without ending anything there."""
         for task in self._tasks:
             task.cancel()
+        await self.devices.close()
         await self.connection.close()
         await self._http.close()
 
@@ -131,6 +134,8 @@ class AriDriver:
         elif isinstance(event, models.ChannelHangupRequest) and not _OURS.fullmatch(event.channel.id):
             # Often the last that is heard of a caller: see `Line.final_cause`.
             self._calls.channel_gone(event.channel.id, hangup_cause(event), "", event.timestamp)
+        else:
+            self.devices.note(event)
 
     def _claim(self, channel_id: str) -> None:
         """Ask for a call that is offered to every controller; `StasisStart` follows if we are the first."""
@@ -147,6 +152,7 @@ class AriDriver:
 
     def _settled(self, snapshot: Snapshot) -> None:
         self._calls.settle(snapshot.channels.keys())
+        self.devices.connected()
         self._start(self._reap(snapshot))
 
     async def _reap(self, snapshot: Snapshot) -> None:
