@@ -21,7 +21,6 @@ from controller.postgres.connection import (
     AWAY,
     COMMAND_TIMEOUT_S,
     CONNECT_TIMEOUT_S,
-    Pool,
     away,
     blames_the_row,
 )
@@ -59,11 +58,11 @@ class PostgresAgents:
 
     async def accounts(self) -> Sequence[AgentAccount]:
         """Return all accounts, by id."""
-        return [_account(row) for row in await self._fetch("agents")]
+        return [_account(row) for row in await self._store.fetch("read/agents")]
 
     async def secrets(self) -> Sequence[AgentSecret]:
         """Return the devices' secrets of all enabled accounts, by id."""
-        return [AgentSecret(AgentId(agent), ha1) for agent, ha1 in await self._fetch("agent_secrets")]
+        return [AgentSecret(AgentId(agent), ha1) for agent, ha1 in await self._store.fetch("read/agent_secrets")]
 
     async def put(self, accounts: Sequence[AgentAccount], secrets: Sequence[AgentSecret] = ()) -> None:
         """Create or change `accounts`, each as a whole, and the devices' `secrets`: all or none.
@@ -74,7 +73,7 @@ class PostgresAgents:
         wanted = {account.agent: account for account in accounts}
         told = _encode(list(wanted.values())).decode()
         ha1s = _encode({secret.agent: secret.ha1 for secret in secrets}).decode()
-        pool = await self._pool()
+        pool = await self._store.pool()
         try:
             async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
                 try:
@@ -92,7 +91,7 @@ class PostgresAgents:
 
     async def remove(self, agent: AgentId) -> bool:
         """Delete an account; False when there was none. Records keep the id."""
-        return bool(await self._fetch("write/agent_removed", agent))
+        return bool(await self._store.fetch("write/agent_removed", agent))
 
     async def changes(self) -> AsyncIterator[None]:
         """Yield at once, whenever accounts have changed on any node, and at least every `poll_s`.
@@ -139,18 +138,6 @@ class PostgresAgents:
                     await connection.execute("select 1")  # a connection that only listens does not notice its end
         finally:
             connection.terminate()
-
-    async def _pool(self) -> Pool:
-        return await self._store.pool()
-
-    async def _fetch(self, name: str, *values: Any) -> list[asyncpg.Record]:
-        pool = await self._pool()
-        try:
-            async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
-                path = name if "/" in name else f"read/{name}"
-                return await connection.fetch(statement(f"{path}.sql"), *values)
-        except AWAY as error:
-            raise away(error) from error
 
 
 def _account(row: asyncpg.Record) -> AgentAccount:

@@ -17,6 +17,7 @@ import msgspec
 from controller.cdr.entries import AsteriskCdr, Disposition, Party, ReleaseUsed, Role
 from controller.cdr.fold import CallSummary, LegSummary
 from controller.cdr.visits import VisitsFolded
+from controller.postgres.hookevents import HookEvent
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # not where the text itself holds a backslash, u and zeros
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -124,6 +125,11 @@ def batch_rows(calls: Collection[CallSummary]) -> str:
 def distribution_rows(folded: VisitsFolded) -> str:
     """Return the argument of `sql/write/distribution.sql`: its summaries are the rows, field by column."""
     return _json(folded)
+
+
+def event_rows(events: Iterable[HookEvent]) -> str:
+    """Return the argument of `sql/write/webhook_events.sql`."""
+    return _json(list(events))
 
 
 def release_rows(releases: Iterable[ReleaseUsed]) -> str:

@@ -17,10 +17,12 @@ import msgspec
 from controller.cdr.entries import DistributionEntry, Entry, StateSaved
 from controller.cdr.fold import Folded, fold_all
 from controller.cdr.visits import fold_visits
+from controller.errors import StoreConflict, StoreError
 from controller.ids import CallId
 from controller.ports import Rejection
 from controller.postgres import rows
 from controller.postgres.connection import AWAY, CONNECT_TIMEOUT_S, Pool, away, blames_the_row, open_pool
+from controller.postgres.hookevents import hook_events
 from controller.postgres.statements import statement
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -67,7 +69,7 @@ class PostgresStore:
         batch of n costs about log2(n) more transactions for each refused entry.
         """
         if not entries:
-            await self._fetch("ping")
+            await self.fetch("read/ping")
         rejections: list[Rejection] = []
         todo = [(0, len(entries))] if entries else []
         while todo:
@@ -90,25 +92,35 @@ class PostgresStore:
         """Return the last stored state of every call, on any node, that has not ended."""
         return [
             StateSaved(CallId(call_id), at, channel_id, driver, release, node, state)
-            for call_id, at, channel_id, driver, release, node, state in await self._fetch("live_states")
+            for call_id, at, channel_id, driver, release, node, state in await self.fetch("read/live_states")
         ]
 
     async def ended(self, call_ids: Collection[CallId]) -> Collection[CallId]:
         """Return those of `call_ids` that are known to have ended."""
-        return {CallId(row[0]) for row in await self._fetch("ended", list(call_ids))}
+        return {CallId(row[0]) for row in await self.fetch("read/ended", list(call_ids))}
 
     async def load_release(self, release: str) -> Mapping[str, str] | None:
         """Return the sources of the centre's version `release`; None if the database does not have it."""
-        found = await self._fetch("release", release)
+        found = await self.fetch("read/release", release)
         return _decode_sources(found[0][0]) if found else None
 
-    async def _fetch(self, name: str, *values: Any) -> list[asyncpg.Record]:
+    async def fetch(self, name: str, *values: Any) -> list[asyncpg.Record]:
+        """Run the statement `sql/<name>.sql` and return its rows; `StoreError` when Postgres is away or refuses."""
         try:
             pool = await self.pool()
             async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
-                return await connection.fetch(statement(f"read/{name}.sql"), *values)
+                return await connection.fetch(statement(f"{name}.sql"), *values)
         except AWAY as error:
             raise away(error, self._dsn) from error
+
+    async def change(self, name: str, *values: Any) -> list[asyncpg.Record]:
+        """As `fetch`, for what somebody asks to be stored: `StoreConflict` when what they gave cannot be."""
+        try:
+            return await self.fetch(name, *values)
+        except StoreError as error:
+            if error.__cause__ is not None and blames_the_row(error.__cause__):
+                raise StoreConflict(f"it cannot be stored: {_reason(error.__cause__)}; correct it") from error
+            raise
 
     async def _write_folded(self, folded: Folded) -> None:
         pool = await self.pool()
@@ -143,9 +155,11 @@ async def _write_distribution(connection: Connection, entries: Sequence[Distribu
         await connection.execute(statement("write/lock_talks.sql"))
         await connection.execute(statement("write/close_talks.sql"), told)
     await connection.execute(statement("write/distribution.sql"), told)
+    if await connection.fetch(statement("write/lock_webhooks.sql")):
+        await connection.execute(statement("write/webhook_events.sql"), rows.event_rows(hook_events(entries)))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """What Postgres said, without the detail line, which repeats the row and the numbers in it."""
     said = str(error).splitlines()
     return f"{type(error).__name__}: {said[0] if said else 'no message'}"

@@ -6,20 +6,12 @@ from collections.abc import AsyncIterator
 import asyncpg
 import msgspec
 import pytest
-import pytest_asyncio
 
 from controller.acd.model import AgentAccount, AgentId
 from controller.errors import StoreConflict, StoreError
 from controller.ports import AgentDirectory, AgentSecret
 from controller.postgres.agents import PostgresAgents
 from controller.postgres.store import PostgresStore
-
-
-@pytest_asyncio.fixture
-async def store(database: str) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(database)
-    yield store
-    await store.close()
 
 
 @pytest.fixture

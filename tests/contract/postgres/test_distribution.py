@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 import msgspec
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 
 from controller.cdr.entries import (
@@ -36,13 +35,6 @@ TABLES = {
     "recordings": ("recordings", 'recording_id collate "C"'),
     "calls": ("calls", "call_id"),
 }  # fmt: skip
-
-
-@pytest_asyncio.fixture
-async def store(database: str) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(database)
-    yield store
-    await store.close()
 
 
 def plain(value: Any) -> Any:

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import msgspec
-import pytest_asyncio
 
 from controller.cdr.entries import (
     AsteriskCdr,
@@ -23,13 +21,6 @@ from controller.ids import CallId
 from controller.postgres import queries
 from controller.postgres.store import PostgresStore
 from tests.unit.cdr.histories import START, history
-
-
-@pytest_asyncio.fixture
-async def store(database: str) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(database)
-    yield store
-    await store.close()
 
 
 def first(kind: type, number: int = 0) -> Any:

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import msgspec
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 
 from controller.cdr.entries import (
@@ -26,13 +24,6 @@ from controller.postgres import queries
 from controller.postgres.queries import CallRecord, CallRow
 from controller.postgres.store import PostgresStore
 from tests.unit.cdr.histories import START, any_batches, history
-
-
-@pytest_asyncio.fixture
-async def store(database: str) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(database)
-    yield store
-    await store.close()
 
 
 def expected(call: CallSummary) -> CallRecord:

@@ -252,6 +252,7 @@ comment on column queue_visits.exit is
 comment on column queue_visits.agent is 'The agent the customer was connected to; empty for none.';
 create index queue_visits_by_queue on queue_visits (queue, began_at);
 create index queue_visits_by_time on queue_visits (began_at);
+create index queue_visits_by_end on queue_visits (exited_at);
 create index queue_visits_waiting on queue_visits (queue) where exited_at is null;
 
 create table offers (
@@ -324,6 +325,7 @@ create unique index talks_one_open_an_agent on talks (agent) where ended_at is n
 create index talks_by_agent on talks (agent, started_at);
 create index talks_by_queue on talks (queue, started_at);
 create index talks_by_time on talks (started_at);
+create index talks_by_end on talks (ended_at);
 
 create table talk_events (
     call_id uuid not null references calls on delete cascade,
@@ -452,87 +454,94 @@ comment on column erasures.calls is 'From how many calls the number was taken ou
 -- API ---------------------------------------------------------------------------------------------------------------
 
 create table api_tokens (
-    token_id     text primary key,
+    token_id     text primary key default left(replace(gen_random_uuid()::text, '-', ''), 12),
     name         text not null,
     sha256       bytea not null,
     scopes       text[] not null,
+    agent        text references agents on delete cascade,
     created_at   timestamptz not null default now(),
-    created_by   text not null default '',
     expires_at   timestamptz,
     last_used_at timestamptz,
     revoked_at   timestamptz,
     constraint api_tokens_known_once unique (sha256),
     constraint api_tokens_sha256_is_whole check (length(sha256) = 32),
-    constraint api_tokens_name_is_told check (name <> '')
+    constraint api_tokens_name_is_told check (name <> '' and length(name) <= 200)
 );
 comment on table api_tokens is 'Who may use the API, and for what.';
-comment on column api_tokens.token_id is 'Public id of the token, shown in lists and in the record of who did what.';
-comment on column api_tokens.name is 'What it is for.';
+comment on column api_tokens.token_id is 'Public id of the token, shown in lists.';
+comment on column api_tokens.name is 'What it is for; told in the record of who did what.';
 comment on column api_tokens.sha256 is
     'SHA-256 of the token: 256 random bits cannot be guessed from it; the token itself is kept nowhere.';
 comment on column api_tokens.scopes is 'What it allows.';
+comment on column api_tokens.agent is 'The agent it acts for alone; null: it is nobody''s. It goes with the account.';
 comment on column api_tokens.created_at is 'When it was made.';
-comment on column api_tokens.created_by is 'By whom.';
 comment on column api_tokens.expires_at is 'From when on it is void; null: never.';
 comment on column api_tokens.last_used_at is 'When it was used last, to about a minute.';
 comment on column api_tokens.revoked_at is 'When it was revoked; null while it is valid.';
+create index api_tokens_by_agent on api_tokens (agent) where agent is not null;
 
 create table webhooks (
-    webhook_id text primary key,
+    webhook_id text primary key default left(replace(gen_random_uuid()::text, '-', ''), 12),
     url        text not null,
     secret     text not null,
-    kinds      text[] not null default '{}',
+    kinds      text[] not null,
+    queue      text not null default '',
     enabled    boolean not null default true,
     sequence   bigint not null default 0,
     created_at timestamptz not null default now(),
-    created_by text not null default '',
+    problem    text not null default '',
     constraint webhooks_url_is_http check (url ~ '^https?://[^[:space:]]+$' and length(url) <= 2000),
-    constraint webhooks_secret_is_long check (length(secret) >= 32)
+    constraint webhooks_secret_is_long check (length(secret) >= 32),
+    constraint webhooks_want_something check (cardinality(kinds) >= 1)
 );
 comment on table webhooks is 'Where events are sent.';
 comment on column webhooks.webhook_id is 'Id of the webhook.';
 comment on column webhooks.url is 'Address the events are posted to.';
-comment on column webhooks.secret is 'Key of the signature; the receiver has it too. Grant this table to nobody else.';
-comment on column webhooks.kinds is 'Kinds of events it wants; empty: all.';
-comment on column webhooks.enabled is 'Whether events are sent.';
+comment on column webhooks.secret is
+    'Key of the signature; the receiver has it too, so it cannot be hashed. Grant this table to nobody else.';
+comment on column webhooks.kinds is 'Names of events, talk.* for all that begin so, or *.';
+comment on column webhooks.queue is 'Only events of this queue; empty: of all, and those of no queue.';
+comment on column webhooks.enabled is 'Whether events are noted for it and sent.';
 comment on column webhooks.sequence is 'Sequence number of its last event: grows by one for each, so that a gap shows.';
 comment on column webhooks.created_at is 'When it was made.';
-comment on column webhooks.created_by is 'By whom.';
+comment on column webhooks.problem is 'Why the last attempt failed; empty when it did not.';
 
 create table webhook_deliveries (
-    webhook_id   text not null references webhooks on delete cascade,
-    sequence     bigint not null,
-    event_id     uuid not null,
-    kind         text not null,
-    call_id      text not null default '',
-    body         text not null,
-    created_at   timestamptz not null default now(),
-    status       text not null default 'pending',
-    attempts     integer not null default 0,
-    next_try_at  timestamptz not null default now(),
-    ended_at     timestamptz,
-    response     integer,
-    error        text not null default '',
-    primary key (webhook_id, sequence),
+    delivery_id bigint generated always as identity primary key,
+    webhook_id  text not null references webhooks on delete cascade,
+    sequence    bigint not null,
+    event_id    text not null,
+    kind        text not null,
+    call_id     text not null default '',
+    body        text not null,
+    created_at  timestamptz not null default now(),
+    status      text not null default 'pending',
+    attempts    integer not null default 0,
+    next_try_at timestamptz not null default now(),
+    ended_at    timestamptz,
+    error       text not null default '',
+    constraint webhook_deliveries_sequence_once unique (webhook_id, sequence),
     constraint webhook_deliveries_event_once unique (webhook_id, event_id),
     constraint webhook_deliveries_status_known check (status in ('pending', 'delivered', 'given_up')),
     constraint webhook_deliveries_end_is_whole check ((status = 'pending') = (ended_at is null)),
     constraint webhook_deliveries_attempts_counted check (attempts >= 0)
 );
-comment on table webhook_deliveries is 'Events on their way to webhooks, and how they arrived.';
+comment on table webhook_deliveries is
+    'Events on their way to webhooks, written in one transaction with the record, and how they arrived.';
+comment on column webhook_deliveries.delivery_id is 'Number of the delivery.';
 comment on column webhook_deliveries.webhook_id is 'The webhook.';
 comment on column webhook_deliveries.sequence is 'Number of the event for this webhook, from 1, without gaps.';
 comment on column webhook_deliveries.event_id is 'Id of the event, the same for all webhooks and attempts.';
 comment on column webhook_deliveries.kind is 'Kind of the event.';
 comment on column webhook_deliveries.call_id is 'The call it is about; empty for none.';
 comment on column webhook_deliveries.body is 'What is posted, byte for byte: the signature is over this.';
-comment on column webhook_deliveries.created_at is 'When the event happened to be queued.';
+comment on column webhook_deliveries.created_at is 'When it was noted.';
 comment on column webhook_deliveries.status is 'pending, delivered, or given_up after the last attempt.';
 comment on column webhook_deliveries.attempts is 'How often it was tried.';
 comment on column webhook_deliveries.next_try_at is
     'When it is due; while somebody tries it, when another may take it over.';
 comment on column webhook_deliveries.ended_at is 'When it was delivered or given up.';
-comment on column webhook_deliveries.response is 'HTTP status of the last attempt; null when there was no answer.';
 comment on column webhook_deliveries.error is 'What was wrong with the last attempt.';
 create index webhook_deliveries_due on webhook_deliveries (next_try_at) where status = 'pending';
 create index webhook_deliveries_ended on webhook_deliveries (ended_at) where status <> 'pending';
+create index webhook_deliveries_by_call on webhook_deliveries (call_id) where call_id <> '';
