@@ -106,6 +106,8 @@ class Web(Section):
     socket_port: Port = 8089
     """Where Asterisk's outbound WebSocket arrives, and FastAGI on `agi_port` of the same address; never public."""
     agi_port: Port = 4573
+    webhook_hosts: list[str] = []
+    """Hosts that webhooks may be sent to: `crm.example` (https), `crm.example:8443`, `http://10.0.0.5:8080`."""
 
 
 class Postgres(Section):

@@ -19,6 +19,9 @@ _MODULES = {
     "operate": ("db", "setup", "doctor", "accounts", "render-asterisk"),
     "flows": ("check", "test", "simulate", "graph", "schema", "speak"),
     "calls": ("call", "calls", "show"),
+    "agents": ("agents", "tokens"),
+    "board": ("board",),
+    "answer": ("answer",),
 }
 
 

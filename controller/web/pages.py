@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from controller.web.api.routes import MAX_BODY_BYTES
 from controller.web.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -108,7 +109,7 @@ def make_pages(source: StatusSource, metrics: Metrics) -> web.Application:
             body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
 
-    app = web.Application(middlewares=[_secure], client_max_size=64 * 1024)
+    app = web.Application(middlewares=[_secure], client_max_size=MAX_BODY_BYTES)
     app.router.add_get("/", status)
     app.router.add_get("/status.css", stylesheet)
     app.router.add_get("/healthz", health)
