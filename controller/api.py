@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
+from uuid import UUID
 
+import msgspec
 from aiohttp import web
 
 from controller.calls.desk import Desk
+from controller.calls.keeping import Keeping
+from controller.ids import CallId
 from controller.ports import AgentDirectory, Clock
+from controller.postgres.history import PostgresHistory, Recording
 from controller.postgres.store import PostgresStore
 from controller.postgres.tokens import PostgresTokens
 from controller.postgres.webhooks import PostgresWebhooks
@@ -17,8 +23,59 @@ from controller.web.api.agents import AgentRoutes
 from controller.web.api.events import EventRoutes
 from controller.web.api.floor import FloorRoutes
 from controller.web.api.hooks import WebhookRoutes
+from controller.web.api.recordings import AccessView, RecordingRoutes, RecordingView
 from controller.web.api.server import PREFIX, make_api
 from controller.web.webhooks import WebhookSender
+
+
+class RecordingBook:
+    """`RecordingStore` from what Postgres knows of recordings and the folder they are in."""
+
+    def __init__(self, history: PostgresHistory, keeping: Keeping) -> None:
+        self._history = history
+        self._keeping = keeping
+
+    async def recording(self, recording_id: str) -> RecordingView | None:
+        """Return what is known of one."""
+        found = await self._history.recording(recording_id)
+        return _view(found) if found else None
+
+    async def of_call(self, call_id: str) -> Sequence[RecordingView]:
+        """Return a call's; none when it is no id of a call."""
+        try:
+            known = await self._history.recordings_of(CallId(str(UUID(call_id))))
+        except ValueError:
+            return []
+        return [_view(each) for each in known]
+
+    async def messages(self, queue: str, limit: int) -> Sequence[RecordingView]:
+        """Return a queue's messages."""
+        return [_view(each) for each in await self._history.messages(queue, limit)]
+
+    async def accesses(self, recording_id: str) -> Sequence[AccessView]:
+        """Return who listened."""
+        return msgspec.convert(await self._history.accesses(recording_id), list[AccessView], from_attributes=True)
+
+    async def open(self, recording_id: str, by: str) -> Path | None:
+        """Note the download, then give the file."""
+        found = await self._history.recording(recording_id)
+        file = self._keeping.file(found.path) if found else None
+        if file is None or not await self._history.note_access(recording_id, by, "downloaded"):
+            return None
+        self._keeping.listened()
+        return file
+
+    async def erase(self, recording_id: str, by: str) -> bool:
+        """Delete the file."""
+        found = await self._history.recording(recording_id)
+        if found is None or found.erased_at is not None:
+            return False
+        await self._keeping.erase(recording_id, found.path, by)
+        return True
+
+
+def _view(recording: Recording) -> RecordingView:
+    return msgspec.convert(recording, RecordingView, from_attributes=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +93,8 @@ def mount_api(
     directory: AgentDirectory,
     store: PostgresStore,
     clock: Clock,
+    history: PostgresHistory,
+    keeping: Keeping,
     webhook_hosts: Collection[str],
 ) -> Api:
     """Add the API to `pages` under `/api/v1`."""
@@ -45,6 +104,7 @@ def mount_api(
         *AgentRoutes(directory, desk).routes(),
         *FloorRoutes(desk, directory).routes(),
         *WebhookRoutes(webhooks, webhook_hosts).routes(),
+        *RecordingRoutes(RecordingBook(history, keeping)).routes(),
         *events.routes(),
     )
     pages.add_subapp(PREFIX, make_api(routes, PostgresTokens(store), clock, version("rappel")))

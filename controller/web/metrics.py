@@ -9,20 +9,24 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-Family = CounterMetricFamily | GaugeMetricFamily
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One value: `kind` is counter or gauge; the name without prefix and `_total`."""
+    """One value: `kind` is counter, gauge or histogram; the name without prefix and `_total`.
+
+    Of a histogram `value` is the sum, and `buckets` are (upper bound, how many not above it), `+Inf` last.
+    """
 
     name: str
     help: str
     value: float
     kind: str = "gauge"
     labels: dict[str, str] = {}
+    buckets: tuple[tuple[str, float], ...] = ()
 
 
 class _Live(Collector):
@@ -32,6 +36,11 @@ class _Live(Collector):
     def collect(self) -> Iterator[Family]:
         families: dict[str, Family] = {}
         for sample in self._read():
+            if sample.buckets:
+                family = HistogramMetricFamily(f"rappel_{sample.name}", sample.help)
+                family.add_metric([], sample.buckets, sum_value=sample.value)
+                yield family
+                continue
             make = CounterMetricFamily if sample.kind == "counter" else GaugeMetricFamily
             name = f"rappel_{sample.name}"
             if name not in families:
