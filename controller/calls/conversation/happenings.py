@@ -20,7 +20,7 @@ from controller.calls.asks import (
     Unpark,
     Withdrawn,
 )
-from controller.calls.conversation import supervision, transitions
+from controller.calls.conversation import reaching, supervision
 from controller.calls.conversation.course import KEYS_S, Course
 from controller.calls.conversation.moments import Adopted, Found, Moment, What
 from controller.calls.conversation.standing import Leg, Phase, Watcher
@@ -50,9 +50,9 @@ def feed(course: Course, happening: Happening | Found | Adopted, at: datetime) -
             if isinstance(happening.sought.why, SuperviseHow):
                 supervision.found(course, happening, happening.sought.why, at)
             else:
-                transitions.found(course, happening, Moment(What.ANSWERED, at))
+                reaching.found(course, happening, Moment(What.ANSWERED, at))
         case Adopted():
-            transitions.adopted(course, happening, Moment(What.PHONE_JOIN, at))
+            reaching.adopted(course, happening, Moment(What.PHONE_JOIN, at))
         case _:
             pass
 
@@ -181,7 +181,7 @@ def _picked_up(course: Course, party: str, at: datetime) -> None:
 
 def _referred(course: Course, referred: Referred, at: datetime) -> None:
     if not _is_lead(course, referred.party):
-        course.effects.append(transitions.denial(referred.party))
+        course.effects.append(reaching.denial(referred.party))
     elif referred.with_party:
         decide(course, Moment(What.PHONE_JOIN, at, party=referred.with_party, number=referred.target))
     else:

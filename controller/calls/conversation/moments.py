@@ -13,7 +13,7 @@ from controller.cdr.entries import Role
 
 
 class What(StrEnum):
-    """One word for each kind of thing that can happen; `transitions.TABLE` has a line for each in each phase."""
+    """One word for each kind of thing that can happen; `table.TABLE` has a line for each in each phase."""
 
     HOLD = "hold"
     UNHOLD = "unhold"

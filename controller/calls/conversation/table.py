@@ -1,13 +1,28 @@
-"""One table: what is done about everything that can happen, in every phase of a conversation."""
+"""One table: what is done about everything that can happen, in every phase of a conversation.
+
+How it behaves where users of telephones would have to guess:
+
+- When whoever is consulted is not reached, refuses or leaves, the customer stays on hold: the agent may be saying
+  something that is not meant for them, and takes them back. `CANCEL`, which the agent asks for, does both at once.
+- An agent who hangs up during a consultation has transferred the customer to whoever answered; if nobody has, the
+  customer goes back to the queue, before others.
+- A blind transfer frees the agent at once. If nobody answers it, the customer goes back to the queue, before others.
+  A transfer by the phone's own key keeps the agent's leg until somebody answers: the phone is told of a failure and
+  has the customer again.
+- An agent whose phone is lost (no more audio, network down) has not hung up: the customer goes back to the queue,
+  before others.
+- Whoever stays with the customer talks on, a supervisor who barged in as well. Without the customer there is no call.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from controller.calls.conversation import transitions as do
+from controller.calls.conversation import reaching as reach
+from controller.calls.conversation import staying as do
 from controller.calls.conversation.moments import What
 from controller.calls.conversation.standing import Phase
-from controller.calls.conversation.transitions import Handler
+from controller.calls.conversation.staying import Handler
 
 _nil = do.nothing
 _one = do.nobody_there
@@ -32,15 +47,15 @@ _GRID: dict[What, tuple[Handler, ...]] = {
                 do.being_transferred, do.being_transferred, _one, _one, do.over),
     What.UNHOLD: (_nil, do.unhold, do.consulting, do.consulting, _nil,
                   do.being_transferred, do.being_transferred, _one, _one, do.over),
-    What.TRANSFER: (do.transfer, do.transfer, do.consulting, do.consulting, do.three_talk,
+    What.TRANSFER: (reach.transfer, reach.transfer, do.consulting, do.consulting, do.three_talk,
                     do.being_transferred, do.being_transferred, _one, _one, do.over),
-    What.CONSULT: (do.consult, do.consult, do.consulting, do.consulting, do.three_talk,
+    What.CONSULT: (reach.consult, reach.consult, do.consulting, do.consulting, do.three_talk,
                    do.being_transferred, do.being_transferred, _one, _one, do.over),
-    What.ATTENDED: (do.no_consult, do.no_consult, do.leave_ringing, do.attended, do.attended,
+    What.ATTENDED: (do.no_consult, do.no_consult, reach.leave_ringing, reach.attended, reach.attended,
                     do.being_transferred, do.being_transferred, _one, _one, do.over),
-    What.THREE_WAY: (do.no_consult, do.no_consult, do.not_answered, do.three_way, _nil,
+    What.THREE_WAY: (do.no_consult, do.no_consult, do.not_answered, reach.three_way, _nil,
                      do.being_transferred, do.being_transferred, _one, _one, do.over),
-    What.CANCEL: (do.no_consult, do.no_consult, do.cancel, do.cancel, do.third_leaves,
+    What.CANCEL: (do.no_consult, do.no_consult, reach.cancel, reach.cancel, reach.third_leaves,
                   do.being_transferred, do.being_transferred, _one, _one, do.over),
     What.PARK: (do.park, do.park, do.consulting, do.consulting, do.three_talk,
                 do.being_transferred, do.being_transferred, _nil, _nil, do.over),
@@ -48,27 +63,27 @@ _GRID: dict[What, tuple[Handler, ...]] = {
                   do.not_parked, do.not_parked, do.unpark, do.being_retrieved, do.over),
     What.PAUSE: (do.pause, do.pause, do.pause, do.pause, do.pause,
                  do.pause, do.pause, do.pause, do.pause, do.over),
-    What.END_CALL: (do.agent_leaves, do.agent_leaves, do.agent_leaves_unanswered, do.attended, do.attended,
-                    do.leave_ringing, do.being_transferred, _one, _one, do.over),
+    What.END_CALL: (do.agent_leaves, do.agent_leaves, do.agent_leaves_unanswered, reach.attended, reach.attended,
+                    reach.leave_ringing, do.being_transferred, _one, _one, do.over),
     What.PHONE_HOLD: (do.phone_hold, do.phone_note, do.phone_note, do.phone_note, do.phone_note,
                       do.phone_note, _nil, _nil, _nil, _nil),
     What.PHONE_UNHOLD: (do.phone_note, do.phone_unhold, do.phone_note, do.phone_note, do.phone_note,
                         do.phone_note, _nil, _nil, _nil, _nil),
-    What.PHONE_TRANSFER: (do.phone_transfer, do.phone_transfer, do.deny, do.deny, do.deny,
-                          do.deny, _nil, _nil, _nil, _nil),
-    What.PHONE_JOIN: (do.phone_join, do.phone_join, do.deny, do.join_consulted, do.deny,
-                      do.deny, _nil, _nil, _nil, _nil),
+    What.PHONE_TRANSFER: (reach.phone_transfer, reach.phone_transfer, reach.deny, reach.deny, reach.deny,
+                          reach.deny, _nil, _nil, _nil, _nil),
+    What.PHONE_JOIN: (reach.phone_join, reach.phone_join, reach.deny, reach.join_consulted, reach.deny,
+                      reach.deny, _nil, _nil, _nil, _nil),
     What.CUSTOMER_GONE: (*(do.customer_leaves,) * 9, _nil),
-    What.LEAD_GONE: (do.agent_leaves, do.agent_leaves, do.agent_leaves_unanswered, do.attended, do.attended,
-                     do.leave_ringing, _nil, _nil, _nil, _nil),
-    What.OTHER_GONE: (_nil, _nil, _nil, do.other_leaves, do.third_leaves,
+    What.LEAD_GONE: (do.agent_leaves, do.agent_leaves, do.agent_leaves_unanswered, reach.attended, reach.attended,
+                     reach.leave_ringing, _nil, _nil, _nil, _nil),
+    What.OTHER_GONE: (_nil, _nil, _nil, reach.other_leaves, reach.third_leaves,
                       _nil, _nil, _nil, _nil, _nil),
-    What.CALLED_GONE: (_nil, _nil, do.device_gone, _nil, _nil,
-                       do.device_gone, do.device_gone, _nil, do.device_gone, _nil),
-    What.ANSWERED: (_nil, _nil, do.answered, _nil, _nil,
-                    do.answered, do.answered, _nil, do.answered, _nil),
-    What.RING_OVER: (_nil, _nil, do.ring_over, _nil, _nil,
-                     do.ring_over, do.ring_over, _nil, do.ring_over, _nil),
+    What.CALLED_GONE: (_nil, _nil, reach.device_gone, _nil, _nil,
+                       reach.device_gone, reach.device_gone, _nil, reach.device_gone, _nil),
+    What.ANSWERED: (_nil, _nil, reach.answered, _nil, _nil,
+                    reach.answered, reach.answered, _nil, reach.answered, _nil),
+    What.RING_OVER: (_nil, _nil, reach.ring_over, _nil, _nil,
+                     reach.ring_over, reach.ring_over, _nil, reach.ring_over, _nil),
     What.PARK_OVER: (*(_nil,) * 7, do.park_over, _nil, _nil),
     What.TALK_OVER: (*(do.talk_over,) * 6, _nil, _nil, _nil, _nil),
     What.FAILED: (*(do.failed,) * 9, _nil),
