@@ -53,8 +53,8 @@ class Caller(Protocol):
         `keys`: only these would be heard just now ("": any). What was returned has happened.
         """
 
-    def speak(self, most_s: float) -> float:
-        """Return for how long the caller speaks after the tone, in seconds; at most `most_s` are recorded."""
+    def speak(self, now: float, most_s: float) -> float:
+        """Return for how long the caller speaks from `now`, after the tone; at most `most_s` are recorded."""
 
 
 class ScriptedCaller:
@@ -85,12 +85,13 @@ class ScriptedCaller:
             self._keys.extend(act.keys)
         return at, self._keys.popleft()
 
-    def speak(self, most_s: float) -> float:
+    def speak(self, now: float, most_s: float) -> float:
         """See `Caller.speak`: nothing, unless that is what comes next."""
         act = self._acts[0] if self._acts and self._due_s is None and not self._keys else None
         if not isinstance(act, Speak):
             return 0.0
         self._acts.popleft()
+        self._last_s = now
         return min(act.seconds, most_s)
 
     def _next_s(self, now: float, *, listening: bool, keys: str) -> float | None:
@@ -141,6 +142,6 @@ class RandomCaller:
             self._keys.append("#")
         return at, self._random.choice(keys * 3 + "0123456789*#0123456789*#ABCD")
 
-    def speak(self, most_s: float) -> float:
+    def speak(self, _now: float, most_s: float) -> float:
         """See `Caller.speak`: nothing, a breath, a sentence, or more than anybody listens to."""
         return min(most_s, self._random.choice((0.0, 0.4, 5.0, 40.0, most_s)))

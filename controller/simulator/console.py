@@ -82,7 +82,7 @@ class _Terminal:
                 self._misunderstood(f"write one of {', '.join(DialOutcome)}")
         return DialAnswer(DialOutcome.NO_ANSWER)
 
-    def speak(self, most_s: float) -> float:
+    def speak(self, _now: float, most_s: float) -> float:
         """See `Caller.speak`."""
         while (line := self._line("seconds of speech> ")) is not None:
             try:

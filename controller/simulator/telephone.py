@@ -133,17 +133,17 @@ class SimulatedTelephone:
         """Return the seconds since the call began."""
         return self._clock.monotonic()
 
-    def until_key(self, until: float, keys: str) -> str:
+    def until_key(self, until: float, keys: str, *, listening: bool = True) -> str:
         """See `controller.simulator.waiting.CallerEnd`."""
-        while (key := self._next_key(until, listening=bool(keys), keys=keys)) is not None:
+        while (key := self._next_key(until, listening=listening and bool(keys), keys=keys)) is not None:
             self._ahead.clear()
             if key in keys:
                 return key
         return ""
 
     def speaks(self, most_s: float) -> float:
-        """Return for how long the caller speaks now."""
-        return self._caller.speak(most_s)
+        """Return for how long the caller speaks from now on."""
+        return self._caller.speak(self._clock.monotonic(), most_s)
 
     def _hang_up(self, command: Hangup) -> Event:
         self._gone = HungUp(command.cause)

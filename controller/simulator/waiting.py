@@ -40,14 +40,14 @@ class CallerEnd(Protocol):
     def play(self, media: tuple[MediaId, ...], *, bargein: bool) -> bool:
         """Play `media`; see `SimulatedTelephone`."""
 
-    def until_key(self, until: float, keys: str) -> str:
+    def until_key(self, until: float, keys: str, *, listening: bool = True) -> str:
         """Let time pass until one of `keys` is pressed, which is returned, or `until`, or a hang-up: then "".
 
-        Other keys are dropped.
+        Other keys are dropped. `listening`: the caller has nothing else to do than to think of a key.
         """
 
     def speaks(self, most_s: float) -> float:
-        """Return for how long the caller speaks now."""
+        """Return for how long the caller speaks from now on."""
 
     @property
     def gone(self) -> HungUp | None:
@@ -123,7 +123,7 @@ def record(caller: CallerEnd, command: Record) -> Event:
     caller.play(command.media, bargein=False)
     began = caller.monotonic()
     speaks_s = min(caller.speaks(command.max_s), command.max_s) if caller.gone is None else 0.0
-    ended = caller.gone is not None or caller.until_key(began + speaks_s, command.end)
+    ended = caller.gone is not None or caller.until_key(began + speaks_s, command.end, listening=False)
     said_s = caller.monotonic() - began
     if not ended and caller.gone is None and said_s < command.max_s:
         caller.until_key(caller.monotonic() + min(command.silence_s, command.max_s - said_s), command.end)
