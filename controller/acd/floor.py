@@ -78,6 +78,8 @@ class FloorMemory(msgspec.Struct, frozen=True):
 
     agents: tuple[AgentMemory, ...] = ()
     paces: dict[str, PaceMemory] = {}
+    again: dict[EntryId, dict[AgentId, float]] = {}
+    """When one who waits may be offered again to an agent who did not take them; seconds from the snapshot."""
 
 
 def _unknown_queue(name: str) -> Refused:
@@ -97,6 +99,8 @@ class Floor:
         self._line = Line()
         self._timers: Timers[EntryId] = Timers()
         self._paces: dict[str, Pace] = {}
+        self._again: dict[EntryId, dict[AgentId, float]] = {}
+        """Of those who waited before a restart and have not entered again."""
 
     # --- what is declared
 
@@ -175,6 +179,7 @@ class Floor:
             return _full(queue)
         self._observe(entry.queue, now)
         waiting = Waiting(entry, now - waited_s, wait_s)
+        waiting.again_at = self._again.pop(entry.entry, {})
         self._line.waiting[entry.entry] = waiting
         self._place(waiting, now)
         self._observe(entry.queue, now)
@@ -401,7 +406,12 @@ class Floor:
         """Return what must survive a restart."""
         self._advance(now)
         paces = {name: pace.memory() for name, pace in self._paces.items()}
-        return FloorMemory(self._roster.remember(now), paces)
+        again = {
+            name: {agent: at - now for agent, at in waiting.again_at.items()}
+            for name, waiting in self._line.waiting.items()
+            if waiting.again_at
+        }
+        return FloorMemory(self._roster.remember(now), paces, again)
 
     def restore(self, memory: FloorMemory, now: float, *, age_s: float) -> None:
         """Take up what `snapshot` gave `age_s` ago; once, before anything has happened here.
@@ -411,6 +421,9 @@ class Floor:
         """
         self._roster.restore(memory.agents, now, age_s=age_s)
         self._paces.update({name: Pace(pace) for name, pace in memory.paces.items()})
+        self._again = {
+            name: {agent: now - age_s + at for agent, at in agents.items()} for name, agents in memory.again.items()
+        }
         self._advance(now)
 
     # --- inside

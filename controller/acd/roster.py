@@ -56,14 +56,17 @@ class AgentMemory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     wrap_up: WrapUp | None = None
     call_id: str = ""
     """The call the agent was engaged with: it may take the agent up again whatever the agent's state."""
+    talked: bool = False
+    """The conversation of `call_id` is counted already."""
+    rest_until: float | None = None
 
 
 class Agent:
     """One agent."""
 
     __slots__ = (
-        "busy", "engagement", "former_call", "member", "presence", "reachable", "reason", "rest_until", "since",
-        "state", "until", "wrap_up",
+        "busy", "engagement", "former_call", "former_talked", "member", "presence", "reachable", "reason",
+        "rest_until", "since", "state", "until", "wrap_up",
     )  # fmt: skip
 
     def __init__(self, member: Member, now: float) -> None:
@@ -77,6 +80,7 @@ class Agent:
         self.wrap_up: WrapUp | None = None
         self.rest_until: float | None = None
         self.former_call = ""
+        self.former_talked = False
         self.state = AgentState.LOGGED_OUT
         self.since = now
 
@@ -204,17 +208,15 @@ class Roster:
         """The agent has a call now: an offer, a reservation, or a conversation (counted once)."""
         agent = self.agents[name]
         before = agent.engagement
-        if engagement.kind is EngagementKind.TALKING:
-            resumed = (before is None and agent.former_call == engagement.call_id) or (
-                before is not None and before.kind is EngagementKind.TALKING and before.call_id == engagement.call_id
-            )
-            if not resumed:
-                self.crew.set_calls(agent.member, agent.member.calls + 1)
+        talking = engagement.kind is EngagementKind.TALKING
+        if talking and not _counted(agent, before, engagement.call_id):
+            self.crew.set_calls(agent.member, agent.member.calls + 1)
         if engagement.kind is EngagementKind.OFFERED:
             self.crew.set_last_offer(agent.member, engagement.queue, now)
         agent.engagement = engagement
         agent.wrap_up = None
-        agent.former_call = ""
+        if talking or engagement.call_id != agent.former_call:
+            agent.former_call, agent.former_talked = "", False
         self._look(agent, now)
 
     def reserve(self, name: AgentId, engagement: Engagement, now: float) -> Refused | None:
@@ -226,9 +228,7 @@ class Roster:
             return None if agent.engagement.call_id == engagement.call_id else IN_A_CALL
         if agent.former_call != engagement.call_id and agent.state is not AgentState.FREE:
             return _NOT_FREE[agent.state]
-        former = agent.former_call
         self.engage(name, engagement, now)
-        agent.former_call = former if former == engagement.call_id else ""
         return None
 
     def release(self, name: AgentId, now: float, *, wrap_up: bool) -> Engagement | None:
@@ -316,7 +316,6 @@ class Roster:
             agent = self.agents.get(memory.agent)
             if agent is not None:
                 self._recall(agent, now)
-                self._look(agent, now)
 
     def _drop(self, name: AgentId) -> None:
         self.crew.drop(name)
@@ -330,8 +329,8 @@ class Roster:
         memory, taken = self._memories.pop(agent.account.agent)
         agent.presence, agent.reason = memory.presence, memory.reason
         agent.until = None if memory.until is None else taken + memory.until
-        agent.former_call = memory.call_id
-        agent.since = min(taken + memory.since, now)
+        agent.former_call, agent.former_talked = memory.call_id, memory.talked
+        agent.rest_until = None if memory.rest_until is None else taken + memory.rest_until
         if memory.wrap_up is not None:
             agent.wrap_up = _shifted(memory.wrap_up, taken)
         for queue, at in memory.last_offers.items():
@@ -339,6 +338,7 @@ class Roster:
         self.crew.set_calls(agent.member, memory.calls)
         if memory.idle_since is not None:
             self.crew.set_idle(agent.member, taken + memory.idle_since)
+        self._look(agent, min(taken + memory.since, now))
 
     # --- inside
 
@@ -390,6 +390,13 @@ class Roster:
             self.gone[name] = None
 
 
+def _counted(agent: Agent, before: Engagement | None, call_id: str) -> bool:
+    """Tell whether the agent's conversation in that call is counted already."""
+    if agent.former_talked and agent.former_call == call_id:
+        return True
+    return before is not None and before.kind is EngagementKind.TALKING and before.call_id == call_id
+
+
 def _shifted(wrap_up: WrapUp, by: float) -> WrapUp:
     return msgspec.structs.replace(
         wrap_up, started=wrap_up.started + by, until=wrap_up.until + by, latest=wrap_up.latest + by
@@ -410,4 +417,6 @@ def _memory(agent: Agent, now: float) -> AgentMemory:
         last_offers={queue: at - now for queue, at in member.last_offers.items()},
         wrap_up=None if agent.wrap_up is None else _shifted(agent.wrap_up, -now),
         call_id=agent.engagement.call_id if agent.engagement else agent.former_call,
+        talked=agent.former_talked if agent.engagement is None else agent.state is AgentState.TALKING,
+        rest_until=None if agent.rest_until is None else agent.rest_until - now,
     )
