@@ -20,7 +20,7 @@ from controller.calls.queueing.offer import Offer, OfferLeg, Stage
 from controller.calls.queueing.place import Place
 from controller.calls.queueing.stay import CONNECTING, OFFERING, WAITING, OfferNote, Stay, unless_gone
 from controller.cdr.entries import OfferEnded, OfferMade, QueueExited, Role
-from controller.errors import AsteriskRefused
+from controller.errors import AsteriskRefused, TelephonyError
 from controller.flow.queues import QueuePlan
 from controller.switchboard import Gone, LegPlan, PartyState, PickedUp, Pressed, SoundEnded
 
@@ -81,7 +81,7 @@ class Offering:
         plan = stay.plans.get(queue, stay.plan)
         now = stay.board.now()
         fresh = [agent for agent in agents if all(offer.agent.agent != agent.agent for offer in self.offers)]
-        contacts = await asyncio.gather(*(stay.board.contacts(agent.extension) for agent in fresh))
+        contacts = await self._contacts(fresh)
         number, leg = stay.progress.offer, stay.progress.leg
         calls: list[tuple[Offer, OfferLeg, str]] = []
         for agent, devices in zip(fresh, contacts, strict=True):
@@ -102,6 +102,15 @@ class Offering:
             await self.end(offer, OfferOutcome.UNREACHABLE)
         if plan.caller_hears == "ringing" and self.offers:
             await self.announcer.ring(on=True)
+
+    async def _contacts(self, agents: list[AgentAccount]) -> list[tuple[str, ...]]:
+        board = self.stay.board
+        try:
+            return await asyncio.gather(*(board.contacts(agent.extension) for agent in agents))
+        except TelephonyError:
+            for agent in agents:
+                self.place.offer_ended(agent.agent, OfferOutcome.FAILED)
+            raise
 
     async def _call(self, calls: list[tuple[Offer, OfferLeg, str]], plan: QueuePlan) -> None:
         board, call = self.stay.board, self.stay.call

@@ -29,7 +29,8 @@ log = structlog.get_logger(__name__)
 MAX_VISITS = 50
 """Queues that one call may pass through without its flow having a say."""
 ATTEMPTS = 3
-"""How often a visit is taken up again when Asterisk is out of reach."""
+INTERRUPTED_WITHIN_S = 60.0
+"""A visit is given up when Asterisk goes out of reach so often within that time."""
 RECONNECT_S = 10.0
 _OURS = frozenset({WAITING, OFFERING, CONNECTING})
 
@@ -45,6 +46,7 @@ class Visit:
     stay: Stay
     converse: Converse
     _place: Place = field(init=False)
+    _interrupted: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._place = Place(self.stay)
@@ -54,19 +56,25 @@ class Visit:
         stay = self.stay
         if stay.progress.queue not in stay.plans:
             return Failed(f"no queue '{stay.progress.queue}' in the version of the centre that the call runs on")
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return await self._run()
-            except AsteriskUnreachable as error:
-                if attempt == ATTEMPTS:
-                    await self._give_up()
-                    raise
-                log.warning("queue.interrupted", phase=stay.progress.phase, error=str(error))
-                await stay.board.ready(RECONNECT_S)
-            except Exception:
-                await self._give_up()
-                raise
-        raise AssertionError  # the last attempt has returned or raised
+        try:
+            while True:  # bounded by `_reachable_again`
+                try:
+                    return await self._run()
+                except AsteriskUnreachable as error:
+                    await self._reachable_again(error)
+        except Exception:
+            await self._give_up()
+            raise
+
+    async def _reachable_again(self, error: AsteriskUnreachable) -> None:
+        """Wait for Asterisk to be back; raise `error` when that happens too often."""
+        board = self.stay.board
+        log.warning("queue.interrupted", phase=self.stay.progress.phase, error=str(error))
+        self._interrupted = [at for at in self._interrupted if at > board.now() - INTERRUPTED_WITHIN_S]
+        self._interrupted.append(board.now())
+        if len(self._interrupted) >= ATTEMPTS:
+            raise error
+        await board.ready(RECONNECT_S)
 
     async def _run(self) -> QueueLeft | HungUp | Failed:
         stay = self.stay
