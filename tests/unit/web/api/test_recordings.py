@@ -75,7 +75,7 @@ async def served(tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[tuple[St
     (tmp_path / "a.wav").write_bytes(WAV)
     store = Store(tmp_path, {"r1": recording("r1"), "r2": recording("r2", erased_at=AT)})
     secret, digest = new_secret()
-    token = Token(token_id="1", name="test", scopes=frozenset(Scope))  # noqa: S106 - an id, no secret
+    token = Token(token_id="1", name="test", scopes=frozenset(Scope))
     app = web.Application()
     app.add_subapp("/api/v1", make_api(RecordingRoutes(store).routes(), Tokens({digest: token}), Clock(), "1"))
     listener = await listen(app, "127.0.0.1", unused_tcp_port)
