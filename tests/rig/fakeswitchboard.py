@@ -1,123 +1,42 @@
-"""A `Switchboard` without Asterisk: parties, bridges, sounds and telephones in memory, on the running loop's clock.
-
-`Exchange` is the Asterisk of it: it outlives the boards of its calls, as Asterisk outlives a controller. A test (or a
-`Phone` that acts by itself) picks up, hangs up and presses keys; `log` is what was asked for, with its time.
+"""A `Switchboard` without Asterisk. `Exchange` outlives the boards of its calls, as Asterisk outlives a controller.
 
     exchange = Exchange()
     exchange.phone("2001", Phone(answers_after_s=3))
     board = exchange.call(call_id)
+
+`Exchange.log` is what was asked for, with its time.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from controller.errors import AsteriskRefused, AsteriskUnreachable, ChannelGone
 from controller.flow.commands import MediaId
 from controller.ids import CallId, derived_id
-from controller.switchboard import (
-    Ask,
-    Gone,
-    Happening,
-    Held,
-    LegPlan,
-    Listening,
-    PartyState,
-    PickedUp,
-    Pressed,
-    RecordingEnded,
-    Referred,
-    Ringing,
-    SoundEnded,
+from controller.switchboard import Ask, Gone, Happening, LegPlan, Listening, PartyState, SoundEnded
+from tests.rig.fakeasterisk import (
+    ABSENT,
+    BUSY,
+    DECLINED,
+    NO_ANSWER,
+    NORMAL,
+    STEP_S,
+    FakeAsterisk,
+    Party,
+    Phone,
+    Recording,
+    Sound,
 )
-from tests.rig.virtualtime import VirtualClock
 
-BUSY, NO_ANSWER, ABSENT, DECLINED, NORMAL = 17, 19, 20, 21, 16
-STEP_S = 0.001
-"""How long anything takes to be told."""
+__all__ = ["ABSENT", "BUSY", "DECLINED", "NORMAL", "NO_ANSWER", "Exchange", "FakeSwitchboard", "Party", "Phone"]
+
 INBOX = 512
 
 
-@dataclass
-class Phone:
-    """One device of an endpoint, and what it does when it rings; by default nothing until a test does it."""
-
-    answers_after_s: float | None = None
-    refuses_after_s: float | None = None
-    cause: int = DECLINED
-    """With which it refuses."""
-    hangs_up_after_s: float | None = None
-    """After it has answered."""
-    presses: str = ""
-    """Keys, a second apart, from a second after the answer on."""
-
-
-@dataclass
-class Party:
-    """A channel: the caller's, a leg's or a snoop's."""
-
-    party: str
-    state: PartyState
-    device: str = ""
-    plan: LegPlan | None = None
-    bridge: str = ""
-    music: str = ""
-    ringing: bool = False
-    muted: bool = False
-    heard: list[tuple[float, MediaId]] = field(default_factory=list)
-    """What was played to it, and when."""
-    keys: str = ""
-    """Sent to it."""
-    spies_on: str = ""
-    how: Listening | None = None
-
-
-@dataclass
-class _Sound:
-    target: str
-    caller: str
-    timer: asyncio.TimerHandle
-
-
-@dataclass
-class _Recording:
-    target: str
-    caller: str
-    began: float
-    left_out_s: float = 0.0
-    paused_at: float | None = None
-    timer: asyncio.TimerHandle | None = None
-
-
-class Exchange:
-    """All parties, bridges and phones. `media_s`: how long each piece of audio lasts; missing ones are unknown."""
-
-    def __init__(self, *, media_s: float | Callable[[MediaId], float] = 1.0) -> None:
-        self.clock = VirtualClock()
-        self.parties: dict[str, Party] = {}
-        self.bridges: dict[str, set[str]] = {}
-        self.sounds: dict[str, _Sound] = {}
-        self.recordings: dict[str, _Recording] = {}
-        self.phones: dict[str, Phone] = {}
-        self.devices: dict[str, list[str]] = {}
-        self.log: list[tuple[float, str, tuple[object, ...]]] = []
-        self.owners: dict[str, FakeSwitchboard] = {}
-        self.reachable = True
-        self.refuses: set[str] = set()
-        """Names of operations that Asterisk refuses."""
-        self._media_s = media_s
-        self._count = 0
-
-    # --- what a test sets up ----------------------------------------------------------------------------------
-
-    def phone(self, endpoint: str, *phones: Phone) -> list[str]:
-        """Register devices of an endpoint (none: nobody is there); return their addresses."""
-        self.devices[endpoint] = [f"PJSIP/{endpoint}/sip:{endpoint}@device{n}" for n, _ in enumerate(phones, 1)]
-        self.phones.update(zip(self.devices[endpoint], phones, strict=True))
-        return self.devices[endpoint]
+class Exchange(FakeAsterisk):
+    """A `FakeAsterisk` whose calls have boards."""
 
     def call(self, call_id: CallId, channel: str = "") -> FakeSwitchboard:
         """Return the board of a call, new or taken up by another controller: what happens is told to this one."""
@@ -126,137 +45,6 @@ class Exchange:
         board = FakeSwitchboard(self, call_id, caller)
         self.owners[caller] = board
         return board
-
-    # --- what people do ---------------------------------------------------------------------------------------
-
-    def pick_up(self, party: str) -> None:
-        """Answer at the phone of a leg."""
-        found = self.parties.get(party)
-        if found is not None and found.state is PartyState.CALLING:
-            found.state = PartyState.UP
-            self.tell(party, PickedUp(party, self.clock.now()))
-            self._acts_when_up(found)
-
-    def hang_up(self, party: str, cause: int = NORMAL) -> None:
-        """Hang up, or refuse, at the far end."""
-        self.end(party, cause, by_far_end=True)
-
-    def press(self, party: str, digits: str) -> None:
-        """Press keys."""
-        for digit in digits:
-            self.tell(party, Pressed(party, digit))
-
-    def hold(self, party: str, on: bool) -> None:
-        """Put us on hold at the phone."""
-        self.tell(party, Held(party, on=on))
-
-    def refer(self, party: str, target: str, with_party: str = "") -> None:
-        """Ask for a transfer at the phone."""
-        self.tell(party, Referred(party, target, with_party))
-
-    # --- what a test looks at ---------------------------------------------------------------------------------
-
-    def hears(self, party: str) -> set[str]:
-        """Return whom or what a party hears just now: parties, `music:<class>`, `ringing`, `sound`."""
-        found = self.parties[party]
-        heard = {other for other in self.bridges.get(found.bridge, set()) - {party} if self._speaks(other)}
-        heard |= {"sound" for sound in self.sounds.values() if sound.target in {party, found.bridge} - {""}}
-        if found.music and not any(sound.target == party for sound in self.sounds.values()):
-            heard.add(f"music:{found.music}")
-        if found.ringing:
-            heard.add("ringing")
-        for spy in self.parties.values():
-            if spy.how is Listening.WHISPER and spy.spies_on == party:
-                heard |= {other for other in self.bridges.get(spy.bridge, set()) - {spy.party} if self._speaks(other)}
-        if found.spies_on:
-            peers = self.bridges.get(self.parties[found.spies_on].bridge, set())
-            heard |= {other for other in {found.spies_on, *peers} if self._speaks(other)}
-        return heard
-
-    def ringing(self) -> list[str]:
-        """Return the legs that ring, oldest first."""
-        return [each.party for each in self.parties.values() if each.state is PartyState.CALLING]
-
-    def asked(self, *names: str) -> list[tuple[object, ...]]:
-        """Return the arguments of what was asked for under these names."""
-        return [args for _, name, args in self.log if name in names]
-
-    # --- inside -----------------------------------------------------------------------------------------------
-
-    def tell(self, party: str, happening: Happening) -> None:
-        """Tell the owner of a party, a moment later."""
-        self.later(STEP_S, lambda: self._tell_now(party, happening))
-
-    def _tell_now(self, party: str, happening: Happening) -> None:
-        board = self.owners.get(party)
-        if board is not None:
-            board.put(happening)
-
-    def later(self, delay_s: float, work: Callable[[], None]) -> asyncio.TimerHandle:
-        """Do something after a delay."""
-        return asyncio.get_running_loop().call_later(delay_s, work)
-
-    def end(self, party: str, cause: int, *, by_far_end: bool) -> None:
-        """End a party; what plays to it ends unheard."""
-        found = self.parties.pop(party, None)
-        if found is None:
-            return
-        self.leave_bridge(found)
-        for sound in [each for each, playing in self.sounds.items() if playing.target == party]:
-            self.sounds.pop(sound).timer.cancel()
-        for recording in [each for each, one in self.recordings.items() if one.target == party]:
-            self.finish(recording)
-        self.tell(party, Gone(party, cause, self.clock.now(), by_far_end=by_far_end))
-
-    def leave_bridge(self, party: Party) -> None:
-        """Take a party out of its bridge."""
-        self.bridges.get(party.bridge, set()).discard(party.party)
-        party.bridge = ""
-
-    def dial(self, party: Party) -> None:
-        """Ring the phone of a leg, which may act by itself."""
-        phone = self.phones.get(party.device)
-        if phone is None:
-            self.later(STEP_S, lambda: self.hang_up(party.party, ABSENT))
-            return
-        self.tell(party.party, Ringing(party.party))
-        if phone.answers_after_s is not None:
-            self.later(phone.answers_after_s, lambda: self.pick_up(party.party))
-        if phone.refuses_after_s is not None:
-            self.later(phone.refuses_after_s, lambda: self._refuse(party, phone.cause))
-        plan = party.plan
-        if plan is not None:  # Asterisk gives up by itself, later than its controller
-            self.later(plan.ring_s + 1, lambda: self._refuse(party, 0))
-
-    def _refuse(self, party: Party, cause: int) -> None:
-        if party.state is PartyState.CALLING:
-            self.hang_up(party.party, cause)
-
-    def _acts_when_up(self, party: Party) -> None:
-        phone = self.phones.get(party.device, Phone())
-        for place, digit in enumerate(phone.presses, 1):
-            self.later(float(place), lambda digit=digit: self.press(party.party, digit))  # type: ignore[misc]
-        if phone.hangs_up_after_s is not None:
-            self.later(phone.hangs_up_after_s, lambda: self.hang_up(party.party))
-
-    def length_s(self, media: MediaId) -> float | None:
-        """Return how long a piece of audio lasts, None when there is none."""
-        if "missing" in media:
-            return None
-        return self._media_s(media) if callable(self._media_s) else self._media_s
-
-    def finish(self, recording: str) -> None:
-        """End a recording and say how long it is."""
-        one = self.recordings.pop(recording)
-        if one.timer is not None:
-            one.timer.cancel()
-        now = self.clock.monotonic()
-        out_s = one.left_out_s + (now - one.paused_at if one.paused_at is not None else 0.0)
-        self.tell(one.caller, RecordingEnded(recording, now - one.began - out_s))
-
-    def _speaks(self, party: str) -> bool:
-        found = self.parties.get(party)
-        return found is not None and found.state is PartyState.UP and not found.muted
 
 
 class FakeSwitchboard:
@@ -434,7 +222,7 @@ class FakeSwitchboard:
         lengths = [exchange.length_s(each) for each in media]
         failure = "no audio" if None in lengths or not media else ""
         length_s = 0.0 if failure else sum(each for each in lengths if each is not None)
-        exchange.sounds[sound] = _Sound(
+        exchange.sounds[sound] = Sound(
             target, self._caller, exchange.later(length_s + STEP_S, lambda: self._sound_over(sound, failure))
         )
         if not failure:
@@ -473,7 +261,7 @@ class FakeSwitchboard:
         if target not in self.exchange.parties and target not in self.exchange.bridges:
             raise ChannelGone(f"{target} is gone: it cannot be recorded", status=404)
         timer = self.exchange.later(max_s, lambda: self.exchange.finish(recording)) if max_s else None
-        self.exchange.recordings.setdefault(recording, _Recording(target, self._caller, self.now(), timer=timer))
+        self.exchange.recordings.setdefault(recording, Recording(target, self._caller, self.now(), timer=timer))
 
     async def pause_recording(self, recording: str, on: bool) -> None:
         await self._ask("pause_recording", recording, on)
