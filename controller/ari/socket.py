@@ -29,7 +29,6 @@ OPTIONS: Final[dict[str, Any]] = {
     "max_frame_size": MAX_MESSAGE_BYTES,
     "websocket_handshake_timeout": 5.0,
     "logger_name": "ari",
-    "use_aiofastnet": False,
 }
 """For picows' server and client alike. A frozen peer is noticed within 5 s."""
 

@@ -212,6 +212,10 @@ class JournalFiles:
 
     def _writable(self, size: int) -> Segment:
         """Return the segment to append `size` bytes to, begun anew when it is time."""
+        if self._active_fd >= 0 and len(self._segments) == 1:
+            only = self._segments[0]  # as nearly always: Postgres has the others
+            if only.size - self._head_end < self._segment_bytes and only.size + size <= self._max_bytes:
+                return only
         full = self._active_fd >= 0 and self._segments[-1].size - self._head_end >= self._segment_bytes
         if (full or self._active_fd < 0) and time.monotonic() >= self._no_segment_before:
             self._begin_segment()

@@ -44,6 +44,7 @@ class Kind(IntEnum):
 
 
 _KINDS = tuple(Kind)
+_KIND_OF: dict[type, Kind] = {StateSaved: Kind.STATE, CallEnded: Kind.OVER, StateDropped: Kind.OVER}
 
 
 class Frame(NamedTuple):
@@ -58,11 +59,7 @@ class Frame(NamedTuple):
 
 def kind_of(entry: Entry) -> Kind:
     """Return the kind of frame that carries `entry` for the first time."""
-    if isinstance(entry, StateSaved):
-        return Kind.STATE
-    if isinstance(entry, (CallEnded, StateDropped)):
-        return Kind.OVER
-    return Kind.ENTRY
+    return _KIND_OF.get(type(entry), Kind.ENTRY)
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -80,8 +77,8 @@ def decode_entry(payload: bytes) -> Entry:
 
 def frame(kind: Kind, written_at: float, payload: bytes) -> bytes:
     """Return the bytes of one frame."""
-    body = _KIND_TIME.pack(kind, written_at) + payload
-    return _LENGTH_CRC.pack(len(payload), zlib.crc32(body)) + body
+    head = _KIND_TIME.pack(kind, written_at)
+    return _LENGTH_CRC.pack(len(payload), zlib.crc32(payload, zlib.crc32(head))) + head + payload
 
 
 def read_frames(data: bytes, base: int = 0) -> Iterator[Frame]:
