@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -64,12 +65,17 @@ class PostgresHistory:
         """
         return [LastTalk(*row) for row in await self._store.fetch("read/last_talks", since, MAX_LAST_TALKS)]
 
-    async def day(self, since: datetime, levels: Mapping[str, tuple[float, float]]) -> Sequence[QueueDay]:
+    async def day(
+        self, since: datetime, levels: Mapping[str, tuple[float, float]] = MappingProxyType({})
+    ) -> Sequence[QueueDay]:
         """Return what each queue has done: visits that ended at `since` or later, by `docs/figures.md`.
 
         `levels`: (service_level_s, short_abandoned_s) by queue; others count by the thresholds of the time.
         """
-        return [QueueDay(*row) for row in await self._store.fetch("read/queue_days", since, _encode(levels).decode())]
+        return [
+            QueueDay(*row)
+            for row in await self._store.fetch("read/queue_days", since, _encode(dict(levels)).decode())
+        ]
 
     async def mailboxes(self) -> Mapping[str, tuple[int, int]]:
         """Return how many voice messages each queue holds, erased ones aside: (new, heard)."""
@@ -82,15 +88,15 @@ class PostgresHistory:
     async def recording(self, recording_id: str) -> Recording | None:
         """Return what is known of a recording, erased or not; None when there was none."""
         found = await self._store.fetch("read/recording", recording_id)
-        return _recording(found[0]) if found else None
+        return recording_of(found[0]) if found else None
 
     async def recordings_of(self, call_id: CallId) -> Sequence[Recording]:
         """Return the recordings of a call, oldest first."""
-        return [_recording(row) for row in await self._store.fetch("read/recordings_of", call_id)]
+        return [recording_of(row) for row in await self._store.fetch("read/recordings_of", call_id)]
 
     async def messages(self, queue: str, limit: int = 100) -> Sequence[Recording]:
         """Return a queue's voice messages that are not erased: new ones first, newest first."""
-        return [_recording(row) for row in await self._store.fetch("read/messages", queue, limit)]
+        return [recording_of(row) for row in await self._store.fetch("read/messages", queue, limit)]
 
     async def note_access(self, recording_id: str, by: str, how: str) -> bool:
         """Write down that `by` `listened` or `downloaded`, before it is let happen; a new message is heard then.
@@ -106,7 +112,8 @@ class PostgresHistory:
         return [Access(*row) for row in await self._store.fetch("read/recording_access", recording_id)]
 
 
-def _recording(row: asyncpg.Record) -> Recording:
+def recording_of(row: asyncpg.Record) -> Recording:
+    """Return a row of `recordings` with what `messages` says of it."""
     told: dict[str, Any] = dict(row)
     told["sha256"] = told["sha256"].hex()
     return Recording(**told)

@@ -5,9 +5,9 @@ All raise `StoreError` while Postgres is away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -15,13 +15,18 @@ import msgspec
 
 from controller.cdr.entries import Disposition, Party, Role, StepTaken
 from controller.cdr.fold import LegSummary
+from controller.cdr.visits import DispositionSummary, EventSummary, OfferSummary, TalkSummary, VisitSummary
 from controller.ids import CallId, LegId
 from controller.postgres.connection import AWAY, CONNECT_TIMEOUT_S, Pool, away
+from controller.postgres.history import Recording, recording_of
 from controller.postgres.statements import statement
 
 MAX_RECENT = 1000
 
-_decode_detail = msgspec.json.Decoder(dict[str, Any]).decode
+T = TypeVar("T")
+
+_JSON_COLUMNS = frozenset({"detail", "needs"})
+_decode_json = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class CallRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +58,17 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is recorded of one call, legs in the order of their start, steps in theirs."""
+    """Everything that is recorded of one call: legs in the order of their start, the rest by its number or time."""
 
     call: CallRow
     legs: tuple[LegSummary, ...]
     steps: tuple[StepTaken, ...]
+    visits: tuple[VisitSummary, ...] = ()
+    offers: tuple[OfferSummary, ...] = ()
+    talks: tuple[TalkSummary, ...] = ()
+    events: tuple[EventSummary, ...] = ()
+    dispositions: tuple[DispositionSummary, ...] = ()
+    recordings: tuple[Recording, ...] = ()
 
 
 class Disagreement(msgspec.Struct, frozen=True):
@@ -79,12 +90,20 @@ async def call_record(pool: Pool, call_id: CallId) -> CallRecord | None:
     calls = await _fetch(pool, "call", call_id)
     if not calls:
         return None
-    legs = await _fetch(pool, "legs", call_id)
-    steps = await _fetch(pool, "steps", call_id)
+
+    async def rows(name: str, kind: Callable[..., T]) -> tuple[T, ...]:
+        return tuple([kind(**_decoded(row)) for row in await _fetch(pool, name, call_id)])
+
     return CallRecord(
         call=_call(calls[0]),
-        legs=tuple(_leg(row) for row in legs),
-        steps=tuple(_step(row) for row in steps),
+        legs=tuple(_leg(row) for row in await _fetch(pool, "legs", call_id)),
+        steps=await rows("steps", StepTaken),
+        visits=await rows("visits", VisitSummary),
+        offers=await rows("offers", OfferSummary),
+        talks=await rows("talks", _talk),
+        events=await rows("talk_events", EventSummary),
+        dispositions=await rows("dispositions", DispositionSummary),
+        recordings=tuple(recording_of(row) for row in await _fetch(pool, "recordings_of", call_id)),
     )
 
 
@@ -155,7 +174,13 @@ def _leg(row: asyncpg.Record) -> LegSummary:
     )
 
 
-def _step(row: asyncpg.Record) -> StepTaken:
+def _decoded(row: asyncpg.Record) -> dict[str, Any]:
+    """A row whose JSON columns are decoded."""
     told = dict(row)
-    told["detail"] = _decode_detail(told["detail"])
-    return StepTaken(**told)
+    for name in _JSON_COLUMNS & told.keys():
+        told[name] = _decode_json(told[name])
+    return told
+
+
+def _talk(ended_by: str | None, **told: Any) -> TalkSummary:
+    return TalkSummary(ended_by=Party(ended_by) if ended_by else None, **told)

@@ -14,12 +14,16 @@ from controller.cdr.entries import (
     LegAnswered,
     LegEnded,
     LegStarted,
+    Party,
     Role,
     StepTaken,
 )
-from controller.ids import CallId
+from controller.cdr.fold import fold
+from controller.cdr.visits import fold_visits
+from controller.ids import CallId, LegId
 from controller.postgres import queries
 from controller.postgres.store import PostgresStore
+from tests.unit.cdr.distribution import visit
 from tests.unit.cdr.histories import START, history
 
 
@@ -40,6 +44,40 @@ async def test_the_record_of_a_call(store: PostgresStore):
     assert record.steps[0] == first(StepTaken)
     assert await queries.call_record(pool, CallId("no id")) is None
     assert await queries.call_record(pool, history(9)[0].call_id) is None
+
+
+async def test_the_record_of_a_call_in_the_queues(store: PostgresStore):
+    entries = visit()
+    await store.write([*history(), *entries])
+    record = await queries.call_record(await store.pool(), history()[0].call_id)
+    assert record is not None
+    folded = fold_visits(entries)
+    assert list(record.visits) == folded.visits
+    assert list(record.offers) == folded.offers
+    assert list(record.talks) == folded.talks
+    assert list(record.events) == folded.events
+    assert list(record.dispositions) == folded.dispositions
+    assert [(each.recording_id, each.sha256) for each in record.recordings] == [("r0", "ab" * 32)]
+    assert record.talks[0].ended_by is Party.CALLER
+
+
+async def test_a_supervisor_is_nobody_the_caller_was_connected_to(store: PostgresStore):
+    entries = history()
+    callee = next(entry for entry in entries if isinstance(entry, LegStarted) and entry.role is Role.EXTENSION)
+    agent = msgspec.structs.replace(callee, role=Role.AGENT)
+    listening = msgspec.structs.replace(
+        callee, leg_id=LegId("5" * 32), role=Role.SUPERVISOR, number="299", at=callee.at + timedelta(seconds=9)
+    )
+    gone = LegEnded(callee.call_id, listening.leg_id, listening.at + timedelta(seconds=1), 31, "", Party.SYSTEM)
+    entries[entries.index(callee)] = agent
+    entries[-2:-2] = [listening, gone]
+    await store.write(entries)
+    pool = await store.pool()
+    assert await pool.fetchval("select dialled_number from call_outcomes") == "201"
+    assert await pool.fetchval("select dstchannel from cdr") == callee.channel_name
+    record = await queries.call_record(pool, callee.call_id)
+    assert record is not None
+    assert record.call.callee_cause == fold(entries).callee_cause == 16
 
 
 async def test_a_call_is_found_by_any_of_its_channels(store: PostgresStore):
