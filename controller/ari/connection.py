@@ -119,9 +119,12 @@ class AriConnection:
     async def close(self) -> None:
         """Close the WebSocket for good and wait for its end."""
         self._stopped = True
+        await self._hang_up(b"controller stops")
+
+    async def _hang_up(self, why: bytes) -> None:
         socket = self._socket
         if socket is not None:
-            socket.hang_up(WSCloseCode.GOING_AWAY, b"controller stops")
+            socket.hang_up(WSCloseCode.GOING_AWAY, why)
             await socket.gone()
 
     # --- what the socket reports (`controller.ari.socket.Reader`) -----------------------------------------
