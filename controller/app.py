@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -16,11 +17,17 @@ import watchfiles
 from controller.agi.driver import AgiDriver
 from controller.agi.server import AgiServer
 from controller.ami.observer import AmiObserver
+from controller.api import Api, mount_api
 from controller.ari.driver import AriDriver
 from controller.ari.http import HttpTransport
 from controller.ari.link import Door, dial
+from controller.ari.recordings import AriRecordings
 from controller.calls.call import Surroundings
 from controller.calls.clock import SystemClock
+from controller.calls.distribution.distributor import Distributor
+from controller.calls.distribution.services import DistributionServices
+from controller.calls.incoming import IncomingCall
+from controller.calls.keeping import Keeping
 from controller.calls.releases import AudioIndex, LiveRelease, Releases
 from controller.calls.supervisor import Supervisor
 from controller.cdr.entries import ReleaseUsed
@@ -30,6 +37,8 @@ from controller.errors import StoreError
 from controller.flow.release import Release
 from controller.journal import Journal
 from controller.postgres import versions
+from controller.postgres.agents import PostgresAgents
+from controller.postgres.history import PostgresHistory
 from controller.postgres.store import PostgresStore
 from controller.speech.edition import edition
 from controller.status import StatusBoard
@@ -57,6 +66,9 @@ class Parts:
     driver: AriDriver
     agi: AgiServer
     ami: AmiObserver
+    distributor: Distributor
+    services: DistributionServices
+    keeping: Keeping
 
 
 async def run_controller(config: Config) -> None:
@@ -101,9 +113,13 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         lookups = HttpLookupClient(())
         stack.push_async_callback(lookups.close)
 
+        distributors: list[Distributor] = []  # the one, once it is there
+
         def in_force(live: LiveRelease) -> None:
             lookups.permit(live.release.http_hosts)
             journal.record(ReleaseUsed(live.release.hash, clock.now(), live.stored.sources))
+            for each in distributors:
+                each.use(live.release)
 
         releases = Releases(
             Path(config.centre.folder).absolute(),  # noqa: ASYNC240 - before anything else runs
@@ -114,41 +130,128 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
             in_force=in_force,
         )
         releases.load(last_good=True)  # before anything else runs
-        around = Surroundings(releases, journal, lookups, clock, config.node.name)
-        supervisor = Supervisor(around, max_calls=config.calls.max_calls)
-        supervisor.expect(await journal.live_states(_STATES_TIMEOUT_S))
 
         manager = config.asterisk
         ami = AmiObserver(manager.ami_host, manager.ami_port, manager.ami_user, manager.ami_password, clock=clock)
         ami.on_cdr(journal.record)
-        ari_url = f"{manager.ari_url.rstrip('/')}/ari"
-        http = HttpTransport(ari_url, manager.ari_user, manager.ari_password)
-        driver = AriDriver(application=config.asterisk.app, calls=supervisor, http=http)
+        http = HttpTransport(_ari_url(config), manager.ari_user, manager.ari_password)
+        calls = _Calls()
+        driver = AriDriver(application=config.asterisk.app, calls=calls, http=http)
+        directory, history = PostgresAgents(store), PostgresHistory(store)
+        distributor = Distributor(
+            recorder=journal,
+            clock=clock,
+            directory=directory,
+            devices=driver.devices,
+            history=history,
+            state_dir=state_dir,
+            alive=calls.run,
+        )
+        distributors.append(distributor)
+        keeping = Keeping(
+            state_dir / "recordings",
+            AriRecordings(http),
+            told=distributor.told,
+            clock=clock,
+            history=history,
+            devices=driver.devices,
+        )
+        services = DistributionServices(distributor, keeping)
+        around = Surroundings(releases, journal, lookups, clock, config.node.name, services)
+        supervisor = Supervisor(around, max_calls=config.calls.max_calls)
+        supervisor.expect(await journal.live_states(_STATES_TIMEOUT_S))
+        calls.use(supervisor, distributor)
         agi = AgiServer(
             config.web.socket_host,
             config.web.agi_port,
             AgiDriver(calls=supervisor, clock=clock).serve,
             max_calls=config.calls.max_calls,
         )
-        parts = Parts(config, releases, journal, store, supervisor, driver, agi, ami)
+        parts = Parts(config, releases, journal, store, supervisor, driver, agi, ami, distributor, services, keeping)
 
         # The public listener first: health can be asked for while the rest comes up.
-        board = StatusBoard(parts)
-        pages = await listen(make_pages(board, Metrics(board.samples)), config.web.host, config.web.port)
-        stack.push_async_callback(pages.close)
-        await agi.start()
-        stack.push_async_callback(agi.stop)
-        await ami.start()
-        stack.push_async_callback(ami.stop)
-        if manager.link == "controller":
-            background.start(dial(driver.connection, ari_url, manager.app, manager.ari_user, manager.ari_password))
-        door = Door(driver.connection, manager.socket_user, manager.socket_password)
-        await door.open(config.web.socket_host, config.web.socket_port)
-        stack.push_async_callback(driver.close)
-        # Asterisk dials again within milliseconds; it must find the door shut, not a controller on its way out.
-        stack.callback(door.refuse)
+        background.start((await _serve_public(parts, stack, directory, history, clock)).sender.run())
+        distributor.start(releases.current.release)
+        background.start(keeping.run())
+        await _open_doors(parts, stack, background)
         stack.push_async_callback(supervisor.stop, config.calls.shutdown_s)
+        # What agents do is written down while their calls still run: the next controller finds them as they are.
+        stack.push_async_callback(distributor.stop)
         yield parts
+
+
+async def _serve_public(
+    parts: Parts, stack: AsyncExitStack, directory: PostgresAgents, history: PostgresHistory, clock: SystemClock
+) -> Api:
+    """Open the public listener: pages, metrics and the API."""
+    board = StatusBoard(parts)
+    pages = make_pages(board, Metrics(board.samples))
+    api = mount_api(
+        pages,
+        desk=parts.services.desk,
+        directory=directory,
+        store=parts.store,
+        clock=clock,
+        webhook_hosts=parts.config.web.webhook_hosts,
+        history=history,
+        keeping=parts.keeping,
+    )
+    public = await listen(pages, parts.config.web.host, parts.config.web.port)
+    stack.push_async_callback(public.close)
+    stack.push_async_callback(api.events.close)
+    return api
+
+
+async def _open_doors(parts: Parts, stack: AsyncExitStack, background: _Background) -> None:
+    """Let Asterisk in, by FastAGI and by its WebSocket; watch it by AMI."""
+    config, driver, manager = parts.config, parts.driver, parts.config.asterisk
+    await parts.agi.start()
+    stack.push_async_callback(parts.agi.stop)
+    await parts.ami.start()
+    stack.push_async_callback(parts.ami.stop)
+    if manager.link == "controller":
+        url = _ari_url(config)
+        background.start(dial(driver.connection, url, manager.app, manager.ari_user, manager.ari_password))
+    door = Door(driver.connection, manager.socket_user, manager.socket_password)
+    await door.open(config.web.socket_host, config.web.socket_port)
+    stack.push_async_callback(driver.close)
+    # Asterisk dials again within milliseconds; it must find the door shut, not a controller on its way out.
+    stack.callback(door.refuse)
+
+
+def _ari_url(config: Config) -> str:
+    return f"{config.asterisk.ari_url.rstrip('/')}/ari"
+
+
+class _Calls:
+    """Between the driver, which is there first, and those who serve the calls (`controller.ari.driver.Calls`)."""
+
+    def __init__(self) -> None:
+        self._supervisor: Supervisor | None = None
+        self._distributor: Distributor | None = None
+
+    def use(self, supervisor: Supervisor, distributor: Distributor) -> None:
+        """Bring calls to these from now on."""
+        self._supervisor, self._distributor = supervisor, distributor
+
+    def run(self, call_id: str) -> bool:
+        """Tell whether a call is in progress."""
+        return self._supervisor is not None and self._supervisor.runs(call_id)
+
+    def incoming(self, call: IncomingCall) -> asyncio.Task[None] | None:
+        """See `Supervisor.incoming`."""
+        return self._supervisor.incoming(call) if self._supervisor is not None else None
+
+    def channel_gone(self, channel_id: str, cause: int, cause_text: str, at: datetime) -> None:
+        """See `Supervisor.channel_gone`."""
+        if self._supervisor is not None:
+            self._supervisor.channel_gone(channel_id, cause, cause_text, at)
+
+    def settle(self, live_channels: Collection[str]) -> None:
+        """See `Supervisor.settle`; all calls that are left have been handed over by then."""
+        if self._supervisor is not None and self._distributor is not None:
+            self._supervisor.settle(live_channels)
+            self._distributor.settled()
 
 
 def _prepare_audio(folder: Path, cache_dir: Path, release: Release) -> AudioIndex:

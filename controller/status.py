@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from controller.acd.model import AgentState
 from controller.ari.connection import LinkState
 from controller.errors import StoreError
 from controller.flow.release import Release
@@ -158,8 +160,35 @@ class StatusBoard:
         yield Sample("journal_dropped", "Entries lost because disk or limit were full.", journal.dropped, "counter")
         yield Sample("journal_damaged", "Entries that could not be read back from disk.", journal.damaged, "counter")
         yield Sample("journal_rejected", "Entries set aside as refused.", journal.rejected, "counter")
+        yield from self._distribution()
         yield Sample("release_reloads", "Versions of the centre put in force.", parts.releases.reloads, "counter")
         yield Sample("release_refused", "Changes of the centre refused.", parts.releases.failures, "counter")
+
+    def _distribution(self) -> Iterator[Sample]:
+        """Yield the values of queues, agents and recordings."""
+        distributor, desk = self._parts.distributor, self._parts.services.desk
+        for queue in desk.queues():
+            labels = {"queue": queue.queue}
+            yield Sample("queue_waiting", "Customers who wait, by queue.", queue.waiting, labels=labels)
+            yield Sample("queue_longest_wait_seconds", "Longest wait now.", queue.longest_wait_s, labels=labels)
+            yield Sample("queue_agents", "Agents logged in, by queue.", queue.agents_logged_in, labels=labels)
+            yield Sample("queue_open", "Whether the queue is open.", float(queue.open), labels=labels)
+        states = Counter(agent.state.value for agent in desk.agents())
+        for state in AgentState:
+            yield Sample("agents", "Agents, by state.", states[state.value], labels={"state": state.value})
+        yield Sample("talks", "Conversations in progress.", len(distributor.talks))
+        matcher = distributor.matcher
+        yield Sample("offers", "Rings of agents handed out.", matcher.offers, "counter")
+        latency = matcher.latency
+        help_text = "From a change until its offers were handed to the calls."
+        yield Sample("match_seconds", help_text, latency.total_s, "histogram", buckets=latency.cumulative())
+        yield Sample("ghosts_freed", "Agents and places that dead calls held.", distributor.ghosts.freed, "counter")
+        yield Sample("watchers", "Readers of live events.", distributor.broadcast.readers)
+        lagging = distributor.broadcast.ended_for_lag
+        yield Sample("watchers_ended", "Readers of live events ended for their lag.", lagging, "counter")
+        for what in ("kept", "erased", "lost", "failed"):
+            count = self._parts.keeping.counts[what]
+            yield Sample("recordings", "Recordings, by what became of them.", count, "counter", {"what": what})
 
 
 def _numbers(release: Release) -> list[tuple[str, str, str]]:

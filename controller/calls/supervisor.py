@@ -60,6 +60,10 @@ class Supervisor:
         """The calls in progress, oldest first."""
         return [call for call, _ in self._calls.values()]
 
+    def runs(self, call_id: str) -> bool:
+        """Tell whether the call is in progress here."""
+        return call_id in self._calls
+
     def expect(self, states: Iterable[StateSaved]) -> None:
         """Remember the states that an earlier controller left, before the first channel is seen."""
         self._saved.update({state.call_id: state for state in states})

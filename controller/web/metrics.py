@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+Family = CounterMetricFamily | GaugeMetricFamily
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -33,13 +33,12 @@ class _Live(Collector):
     def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
         self._read = read
 
-    def collect(self) -> Iterator[Family]:
+    def collect(self) -> Iterator[Family | HistogramMetricFamily]:
         families: dict[str, Family] = {}
         for sample in self._read():
             if sample.buckets:
-                family = HistogramMetricFamily(f"rappel_{sample.name}", sample.help)
-                family.add_metric([], sample.buckets, sum_value=sample.value)
-                yield family
+                name = f"rappel_{sample.name}"
+                yield HistogramMetricFamily(name, sample.help, buckets=sample.buckets, sum_value=sample.value)
                 continue
             make = CounterMetricFamily if sample.kind == "counter" else GaugeMetricFamily
             name = f"rappel_{sample.name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller import status as module
 from controller.ari.connection import LinkState
+from controller.calls.desk import QueueView
+from controller.calls.distribution.matcher import Histogram
 from controller.errors import StoreError
 from controller.status import StatusBoard
 from controller.web.metrics import Metrics
@@ -59,7 +62,28 @@ def parts(world: World) -> Any:
         damaged=0,
         rejected=0,
     )
+    matcher = SimpleNamespace(offers=3, latency=Histogram())
+    distributor = SimpleNamespace(
+        talks={},
+        matcher=matcher,
+        ghosts=SimpleNamespace(freed=0),
+        broadcast=SimpleNamespace(readers=0, ended_for_lag=0),
+    )
+    queue = QueueView(
+        queue="ventes",
+        title="Ventes",
+        open=True,
+        waiting=4,
+        longest_wait_s=12.5,
+        agents_logged_in=2,
+        agents_free=0,
+        agents_talking=2,
+        estimate_s=None,
+    )
     return SimpleNamespace(
+        distributor=distributor,
+        services=SimpleNamespace(desk=SimpleNamespace(queues=lambda: [queue], agents=list)),
+        keeping=SimpleNamespace(counts=Counter()),
         config=SimpleNamespace(node=SimpleNamespace(name="here")),
         releases=world.releases,
         journal=journal,
@@ -138,6 +162,10 @@ async def test_every_metric_can_be_read(parts: Any, world: World):
     assert found["rappel_calls_started_total"].value == 1
     assert found["rappel_calls_ended_total"].labels == {"disposition": "completed"}
     assert found["rappel_journal_recorded_total"].value == 7
+    assert found["rappel_queue_waiting"].value == 4
+    assert found["rappel_queue_waiting"].labels == {"queue": "ventes"}
+    assert found["rappel_offers_total"].value == 3
+    assert found["rappel_match_seconds_count"].value == 0
     assert found["rappel_security_events_total"].labels == {"event": "InvalidPassword"}
     up = [
         (sample.labels["part"], sample.value)

@@ -136,7 +136,7 @@ class Distributor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._file.write()
+        self._file.close()
         self.broadcast.close()
 
     def use(self, release: Release) -> None:

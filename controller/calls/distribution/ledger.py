@@ -1,7 +1,8 @@
 """What is open now and what each queue has done today, read off the entries of the record as they are written.
 
 Offered, answered, abandoned and in level are counted by the formulas of `docs/figures.md`: a visit to a queue counts
-for the day it ends in, its wait is from `QueueEntered.at` to `QueueExited.at`.
+for the day it ends in, its wait is from `QueueEntered.at` to `QueueExited.at`; one who was turned away, or moved to
+another queue, was not offered to this one.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from controller.ports import QueueDay
 
 MAX_OPEN = 20_000
 """Visits, offers and talks that may be open at once; far above what a controller serves."""
+_NOT_OFFERED = frozenset({"full", "closed", "moved"})
 _SERVICE_LEVEL_S, _SHORT_ABANDONED_S = 20.0, 5.0  # where an entry tells none, as in the reports
 
 _KINDS = {TalkEvent: "talk.event", Disposed: "call.disposed", AgentChanged: "agent.changed"}
@@ -165,6 +167,8 @@ class Ledger:
         return Told("talk.ended", talk.queue, talk.agent)
 
     def _count(self, visit: OpenVisit, exited: QueueExited) -> None:
+        if exited.exit in _NOT_OFFERED:
+            return
         self._turn_to(exited.at)
         wait_s = (exited.at - visit.at).total_seconds()
         before = self._state.figures.get(visit.queue) or QueueDay(visit.queue)

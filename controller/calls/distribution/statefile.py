@@ -30,6 +30,7 @@ class StateFile(Generic[T]):
         self._delay_s = delay_s
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._hurried = False
+        self._closed = False
         self.broken = ""
         """Why the last writing failed; empty when it did not."""
 
@@ -47,17 +48,22 @@ class StateFile(Generic[T]):
 
     def soon(self) -> None:
         """Write within `delay_s`."""
-        if self._timer is None:
+        if self._timer is None and not self._closed:
             self._timer = asyncio.get_running_loop().call_later(self._delay_s, self.write)
 
     def now(self) -> None:
         """Write once whoever is running has let go of the loop."""
-        if self._hurried:
+        if self._hurried or self._closed:
             return
         if self._timer is not None:
             self._timer.cancel()
         self._hurried = True
         self._timer = asyncio.get_running_loop().call_soon(self.write)
+
+    def close(self) -> None:
+        """Write a last time: what changes from now on is only our own end."""
+        self.write()
+        self._closed = True
 
     def write(self) -> None:
         """Write at once: a change that waits to be written is in it."""

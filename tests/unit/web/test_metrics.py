@@ -26,6 +26,18 @@ def test_the_text_is_what_prometheus_reads():
     assert ended == {"completed": 2.0, 'a "strange"\nlabel\\': 1.0}
 
 
+def test_a_histogram_has_its_buckets():
+    buckets = (("0.1", 3.0), ("+Inf", 4.0))
+    found = families(Metrics(lambda: [Sample("took_seconds", "How long.", 1.5, "histogram", buckets=buckets)]))
+    samples = {(each.name, each.labels.get("le")): each.value for each in found["rappel_took_seconds"].samples}
+    assert samples == {
+        ("rappel_took_seconds_bucket", "0.1"): 3.0,
+        ("rappel_took_seconds_bucket", "+Inf"): 4.0,
+        ("rappel_took_seconds_count", None): 4.0,
+        ("rappel_took_seconds_sum", None): 1.5,
+    }
+
+
 def test_the_process_is_measured_too():
     found = families(Metrics(list))
     assert found["process_resident_memory_bytes"].samples[0].value > 1_000_000

@@ -101,6 +101,8 @@ def test_what_a_queue_does_is_counted_as_published() -> None:
     visit(made, 3, 5.9, "abandoned")
     visit(made, 4, 6.0, "abandoned")
     visit(made, 5, 90.0, "timeout")
+    for number, exit_ in enumerate(("full", "closed", "moved"), 6):
+        visit(made, number, 0.1, exit_)
     assert made.day("ventes", AT) == QueueDay("ventes", 5, 2, 2, 1, 1)
     assert made.day("autre", AT) == QueueDay("autre")
 
