@@ -10,8 +10,17 @@ from controller.errors import AsteriskRefused, ChannelGone
 from controller.switchboard import RecordingEnded
 
 FORMAT = "wav"
+"""8 kHz, 16 bits, one channel."""
+_WAV_HEADER = 44
+_BYTES_PER_S = 16_000
 _CONFLICT = 409
 _ASTERISK_KEYS = ("#", "*")
+
+
+async def stored_s(line: Line, recording: str) -> float | None:
+    """Return how long a finished recording lasts, None when there is none. Reads all of it: for short ones."""
+    data = await line.attempt(ari.recordings_get_stored_file(recording))
+    return None if data is None else max(0, len(data) - _WAV_HEADER) / _BYTES_PER_S
 
 
 class Recordings:

@@ -14,12 +14,14 @@ from controller.ari.generated import operations as ari
 from controller.ari.line import Line
 from controller.errors import AsteriskRefused
 from controller.flow.commands import MediaId
-from controller.ids import derived_id
+from controller.ids import CallId, derived_id, message_id
 from controller.ports import AudioLibrary
 from controller.switchboard import SoundEnded
 
 SLOTS = 8
 """Sounds of one call that may play at once."""
+LONGEST_MESSAGE_S = 1800.0
+"""A call's own recording that is played back counts as lost after that."""
 _START_S = 3.0
 _SLACK_S = 5.0
 
@@ -30,6 +32,26 @@ class _Sound:
     length_s: float
     until: float
     started: bool = False
+
+
+def playable(call_id: CallId, audio: AudioLibrary, media: tuple[MediaId, ...]) -> tuple[list[str], float, str]:
+    """Return what Asterisk is to play, how long that may last in seconds, and why it cannot be played."""
+    uris: list[str] = []
+    length_s = 0.0
+    for name in media:
+        kind, _, number = name.partition("/")
+        if kind == "recording" and number.isdecimal():
+            uris.append(f"recording:{message_id(call_id, int(number))}")
+            length_s += LONGEST_MESSAGE_S
+            continue
+        try:
+            uris.append(f"sound:{audio.path(name)}")
+            length_s += audio.duration_s(name)
+        except KeyError as error:
+            return [], 0.0, f"no audio for {error.args[0]}: prepare it with the release that plays it"
+    if any("," in uri for uri in uris):
+        return [], 0.0, "a path with a comma cannot be played by Asterisk: move the cache to a folder without one"
+    return uris, length_s, ""
 
 
 class Sounds:
@@ -47,15 +69,9 @@ class Sounds:
         if self._unsettled:
             await self._settle()
         sound = self._free_slot()
-        try:
-            uris = [f"sound:{self._audio.path(name)}" for name in media]
-            length_s = sum(self._audio.duration_s(name) for name in media)
-        except KeyError as error:
-            return sound, f"no audio for {error.args[0]}: prepare it with the release that plays it"
-        if not uris:
-            return sound, "nothing to play: name at least one piece of audio"
-        if any("," in uri for uri in uris):
-            return sound, "a path with a comma cannot be played by Asterisk: move the cache to a folder without one"
+        uris, length_s, failure = playable(self._line.call_id, self._audio, media)
+        if failure or not uris:
+            return sound, failure or "nothing to play: name at least one piece of audio"
         self._playing[sound] = _Sound(target, length_s, asyncio.get_running_loop().time() + _START_S)
         play = ari.bridges_play_with_id if to_bridge else ari.channels_play_with_id
         try:

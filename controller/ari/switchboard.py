@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from controller.ari.creating import create
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.inbox import Item, Resynchronised
@@ -232,7 +233,7 @@ class AriSwitchboard:
         self._line.own(plan.party, *filter(None, [plan.bridge]))
         leg = self._parties.add(plan.party)
         try:
-            channel, created = await self._create(plan)
+            channel, created = await create(self._line, plan)
         except AsteriskRefused as error:
             log.warning("ari_leg_refused", device=plan.device, error=str(error))
             self._not_there(leg)
@@ -247,31 +248,6 @@ class AriSwitchboard:
             await self.drop(plan.party)
         if not created:
             self._happened(self._parties.found(leg, channel))
-
-    async def _create(self, plan: LegPlan) -> tuple[models.Channel, bool]:
-        variables = {f"PJSIP_HEADER(add,{name})": _printable(text) for name, text in plan.headers.items()}
-        if plan.caller_number:
-            variables["CONNECTEDLINE(num,i)"] = _printable(plan.caller_number)
-            variables["CONNECTEDLINE(name,i)"] = plan.caller_name or plan.caller_number
-        variables["PJSIP_TRANSFER_HANDLING()"] = "ari-only"
-        try:
-            return (
-                await self._line.request(
-                    ari.channels_create(
-                        endpoint=plan.device,
-                        app=self._line.application,
-                        app_args="leg",
-                        channel_id=plan.party,
-                        originator=self.caller,
-                        variables=variables,
-                    )
-                ),
-                True,
-            )
-        except AsteriskRefused as error:
-            if error.status != _CONFLICT:
-                raise
-            return await self._line.request(ari.channels_get(plan.party)), False
 
     async def _dial(self, leg: Leg, plan: LegPlan, *, created: bool) -> None:
         if created:
@@ -415,8 +391,3 @@ class AriSwitchboard:
                 raise
             leg.entered = True
         await self._until(lambda: leg.entered or leg.ended)
-
-
-def _printable(text: str) -> str:
-    """Return `text` fit for a SIP header: printable ASCII, anything else replaced."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from controller.ari.dialling import Dialling
@@ -13,6 +14,8 @@ from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.inbox import Resynchronised
 from controller.ari.line import Line, Link
+from controller.ari.message import Message
+from controller.ari.sounds import playable
 from controller.ari.switchboard import AriSwitchboard
 from controller.errors import AsteriskRefused, AsteriskUnreachable
 from controller.flow.commands import (
@@ -32,6 +35,8 @@ from controller.flow.commands import (
     MediaId,
     Play,
     Played,
+    Record,
+    Recorded,
 )
 from controller.flow.digits import DigitCollector
 from controller.ids import derived_id
@@ -117,8 +122,12 @@ class AriTelephone:
         self._line.catch_up(self._dialling.note if self._dialling else None)
         if self._line.gone and self._dialling is None:
             return await self._hung_up()
-        if self._unsettled:
+        again = self._unsettled
+        if again:
             await self._settle()
+        return await self._carry_out(command, again=again)
+
+    async def _carry_out(self, command: Command, *, again: bool) -> Event:
         match command:
             case Answer():
                 return await self._answer()
@@ -128,6 +137,8 @@ class AriTelephone:
                 return await self._collect(command)
             case Dial():
                 return await self._dial(command)
+            case Record():
+                return await self._record(command, again=again)
             case Hangup():
                 return await self._hang_up(command.cause)
         raise TypeError(f"{type(command).__name__} is not for the telephone")
@@ -189,6 +200,25 @@ class AriTelephone:
                 return Played(interrupted=True)
         return playback.failure or Played()
 
+    async def _record(self, command: Record, *, again: bool) -> Event:
+        """Record after the prompt, which a key cuts short; what was left by an earlier attempt counts."""
+        message = Message(self._line, command)
+        recorded_s = await message.found() if again else None
+        if recorded_s is None:
+            playback = await self._start(command.media)
+            while playback.running and not self._line.gone:
+                await playback.step()
+                if self._line.digits:
+                    await playback.stop()
+            if self._line.gone:
+                return await self._hung_up()
+            if playback.failure:
+                return playback.failure
+            recorded_s = await message.run()
+        if self._line.gone:
+            return msgspec.structs.replace(await self._hung_up(), recorded_s=recorded_s)
+        return Failed(message.failure) if message.failure else Recorded(recorded_s)
+
     async def _collect(self, command: Collect) -> Event:
         line = self._line
         collector = DigitCollector(command.rules)
@@ -233,14 +263,9 @@ class AriTelephone:
         if not media:
             playback.running = False
             return playback
-        try:
-            uris = [f"sound:{self._audio.path(name)}" for name in media]
-            length_s = sum(self._audio.duration_s(name) for name in media)
-        except KeyError as error:
-            playback.fail(f"no audio for {error.args[0]}: prepare it with the release that plays it")
-            return playback
-        if any("," in uri for uri in uris):
-            playback.fail("a path with a comma cannot be played by Asterisk: move the cache to a folder without one")
+        uris, length_s, failure = playable(self._line.call_id, self._audio, media)
+        if failure:
+            playback.fail(failure)
             return playback
         await playback.start(uris, length_s)
         return playback

@@ -1,0 +1,57 @@
+"""Creates the channel of a leg, dressed for the phone that it will ring."""
+
+from __future__ import annotations
+
+from controller.ari.generated import models
+from controller.ari.generated import operations as ari
+from controller.ari.line import Line
+from controller.errors import AsteriskRefused
+from controller.switchboard import LegPlan
+
+_CONFLICT = 409
+
+
+async def create(line: Line, plan: LegPlan) -> tuple[models.Channel, bool]:
+    """Return the leg's channel, and whether it was not there before. It is not dialled yet.
+
+    Raises `AsteriskRefused` for a device that cannot be called.
+    """
+    try:
+        return (
+            await line.request(
+                ari.channels_create(
+                    endpoint=plan.device,
+                    app=line.application,
+                    app_args="leg",
+                    channel_id=plan.party,
+                    originator=line.channel_id,
+                    variables=_variables(plan),
+                )
+            ),
+            True,
+        )
+    except AsteriskRefused as error:
+        if error.status != _CONFLICT:
+            raise
+        return await line.request(ari.channels_get(plan.party)), False
+
+
+def _variables(plan: LegPlan) -> dict[str, str]:
+    """Return what is set on the channel before it is dialled: functions of the dialplan, in fact."""
+    # Asterisk itself follows no REFER of this phone: it reports it (ChannelTransfer).
+    variables = {"PJSIP_TRANSFER_HANDLING()": "ari-only"} if plan.device.startswith("PJSIP/") else {}
+    if plan.caller_number:
+        variables["CONNECTEDLINE(num,i)"] = printable(plan.caller_number)
+        variables["CONNECTEDLINE(name,i)"] = _one_line(plan.caller_name or plan.caller_number)
+    for name, text in plan.headers.items():
+        variables[f"PJSIP_HEADER(add,{name})"] = printable(text)
+    return variables
+
+
+def printable(text: str) -> str:
+    """Return `text` fit for a SIP header: printable ASCII, anything else replaced."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text)
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)
