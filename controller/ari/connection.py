@@ -125,6 +125,7 @@ class AriConnection:
         socket = self._socket
         if socket is not None:
             socket.hang_up(WSCloseCode.GOING_AWAY, why)
+            self.lost(socket)
             await socket.gone()
 
     # --- what the socket reports (`controller.ari.socket.Reader`) -----------------------------------------
