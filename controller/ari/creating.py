@@ -1,11 +1,11 @@
-"""Creates the channel of a leg, dressed for the phone that it will ring."""
+"""Which devices an agent can be rung at, and the channel of a leg, dressed for the phone that it will ring."""
 
 from __future__ import annotations
 
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.line import Line
-from controller.errors import AsteriskRefused
+from controller.errors import AsteriskRefused, ChannelGone
 from controller.switchboard import LegPlan
 
 _CONFLICT = 409
@@ -34,6 +34,22 @@ async def create(line: Line, plan: LegPlan) -> tuple[models.Channel, bool]:
         if error.status != _CONFLICT:
             raise
         return await line.request(ari.channels_get(plan.party)), False
+
+
+async def contacts(line: Line, endpoint: str) -> tuple[str, ...]:
+    """Return what to dial for each reachable device of `endpoint`, which may be named with its technology."""
+    technology, _, name = endpoint.rpartition("/")
+    if technology not in {"", "PJSIP"}:
+        return (endpoint,)
+    try:
+        found = await line.request(
+            ari.channels_get_channel_var(line.channel_id, variable=f"PJSIP_DIAL_CONTACTS({name})")
+        )
+    except ChannelGone:
+        raise
+    except AsteriskRefused:  # there is no such endpoint
+        return ()
+    return tuple(device for device in found.value.split("&") if device)
 
 
 def _variables(plan: LegPlan) -> dict[str, str]:

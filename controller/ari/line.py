@@ -57,6 +57,8 @@ class Line:
         self.application = application
         self.router = router
         self.digits: deque[str] = deque()
+        self.overhear: Callable[[Item], None] = lambda _: None
+        """Told of each item, whoever reads it."""
         self._transport = transport
         self._inbox: Inbox = router.open(channel_id)
         self._cause: int | None = None
@@ -143,6 +145,7 @@ class Line:
         return self.cause
 
     def _note(self, item: Item) -> None:
+        self.overhear(item)
         if isinstance(item, Ask):
             return
         if isinstance(item, ChannelLost):

@@ -119,6 +119,15 @@ class Parties:
         leg = self._legs.get(channel.id)
         return happened + (self._note_leg(leg, event) if leg is not None else [])
 
+    def overhear(self, event: object) -> None:
+        """Take note of a leg's event that nobody waits for: its end goes to the observer."""
+        channel: models.Channel | None = getattr(event, "channel", None)
+        leg = None if channel is None else self._legs.get(channel.id)
+        if leg is not None:
+            self._note_leg(leg, event)
+            if leg.left_at is not None and not leg.ended:
+                self._end(leg.id)
+
     def _note_caller(self, event: object) -> list[Happening]:
         if not self._line.gone or self.caller_gone is not None:
             return []

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from controller.ari.creating import create
+from controller.acd.model import Refused
+from controller.ari.creating import contacts, create
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.inbox import Item, Resynchronised
@@ -60,6 +61,7 @@ class AriSwitchboard:
         self._ringing = False
         self._told_gone_at: float | None = None
         self._reading = asyncio.Lock()
+        line.overhear = self._overhear
 
     @property
     def caller(self) -> str:
@@ -116,9 +118,23 @@ class AriSwitchboard:
         """See `Switchboard.deliver`."""
         return self._line.deliver(ask, keep=ASKS_LEFT_OUT)
 
-    async def _take(self, until: float | None) -> bool:
-        """Take one event into account, or what the lack of one means; False when there was nothing until then."""
+    def _overhear(self, item: Item) -> None:
+        """Note what the telephone reads while nobody asks the switchboard: legs that end late are in the record."""
+        if self._reading.locked():
+            return
+        if isinstance(item, Ask):
+            item.refuse(Refused("not_in_a_conversation", "the caller is not with an agent now", "look at the board"))
+        else:
+            self._parties.overhear(item)
+
+    async def _take(self, until: float | None, enough: Callable[[], bool] = lambda: False) -> bool:
+        """Take one event into account, or what the lack of one means; False when there was nothing until then.
+
+        `enough`: what another reader has found meanwhile may do.
+        """
         async with self._reading:
+            if enough():
+                return True
             limits = [
                 limit for limit in (until, self._parties.deadline(), self._sounds.deadline()) if limit is not None
             ]
@@ -185,7 +201,7 @@ class AriSwitchboard:
         while not condition():
             if self.now() >= until:
                 return False
-            await self._take(until)
+            await self._take(until, condition)
         return True
 
     # --- looking ------------------------------------------------------------------------------------------
@@ -214,17 +230,7 @@ class AriSwitchboard:
 
     async def contacts(self, endpoint: str) -> tuple[str, ...]:
         """See `Switchboard.contacts`."""
-        technology, _, name = endpoint.rpartition("/")
-        if technology not in {"", "PJSIP"}:
-            return (endpoint,)
-        asked = ari.channels_get_channel_var(self.caller, variable=f"PJSIP_DIAL_CONTACTS({name})")
-        try:
-            found = await self._line.request(asked)
-        except ChannelGone:
-            raise
-        except AsteriskRefused:  # there is no such endpoint
-            return ()
-        return tuple(device for device in found.value.split("&") if device)
+        return await contacts(self._line, endpoint)
 
     # --- legs ---------------------------------------------------------------------------------------------
 
