@@ -56,11 +56,11 @@ from controller.flow.commands import (
 from controller.flow.expressions import EvaluationError
 from controller.flow.queuenow import NO_QUEUES, QueuesNow
 from controller.flow.release import APOLOGY, Release
-from controller.flow.runstate import CallFacts, Frame, Phase, State, clean, decode, durable, encode, is_stripped
+from controller.flow.runstate import CallFacts, Frame, Phase, State, clean, decode, is_stripped
+from controller.flow.runview import RunView
 from controller.flow.steps.base import Enter, Go, Leave, Outcome, Returned
-from controller.flow.trace import Disposition, EndedBy, Ending, Fault, StepRecord
-from controller.flow.trail import Trail
-from controller.flow.turn import RunTurn, SecretLostError, StepFaultError
+from controller.flow.trace import Disposition, EndedBy, Ending
+from controller.flow.turn import SecretLostError, StepFaultError
 
 __all__ = ["CallFacts", "Disposition", "EndedBy", "Ending", "FlowRun"]
 
@@ -83,14 +83,10 @@ class _LimitError(Exception):
     """The run has passed one of its flow's limits."""
 
 
-class FlowRun(RunTurn):
+class FlowRun(RunView):
     """One call on its way through a flow; see the module. Also the `Turn` that its steps see."""
 
-    __slots__ = ("_trail",)
-
-    def __init__(self, release: Release, state: State) -> None:
-        super().__init__(release, state)
-        self._trail = Trail(release, state)
+    __slots__ = ()
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -150,73 +146,12 @@ class FlowRun(RunTurn):
             return self._after_apology()
         return self._advance(lambda: self._resume_step(event))
 
-    def state(self) -> bytes:
-        """Return the whole state, secrets included: for memory, never for a disk or a database.
-
-        Take the steps first: they are not part of it.
-        """
-        return encode(self._state)
-
-    def durable_state(self) -> bytes:
-        """Return the state to write down before `pending` is performed: without secret values.
-
-        A run that is resumed from it, and comes to need one, asks the caller again. Take the steps first.
-        """
-        return encode(durable(self._state) if self.holds_secrets else self._state)
-
     def amend(self, command: Enqueue) -> None:
         """Keep how far the pending visit to the queues has come: `command` is it, with other `progress`."""
         pending = self._state.pending
         if not isinstance(pending, Enqueue) or msgspec.structs.replace(command, progress=pending.progress) != pending:
             raise ValueError("only the progress of the pending Enqueue can be amended")
         self._state.pending = command
-
-    @property
-    def pending(self) -> Command:
-        """The command that was given last; `Hangup` once the run has ended."""
-        return self._state.pending
-
-    @property
-    def finished(self) -> bool:
-        """Whether the run has ended: nothing follows, but a pending `Hangup` may still have to be performed."""
-        return self._state.phase is Phase.ENDED
-
-    @property
-    def ending(self) -> Ending:
-        """How the run ended. Before its end: how it would be recorded if the call broke off now."""
-        state = self._state
-        if state.ending is not None:
-            return state.ending
-        disposition = Disposition.TALKED if state.talked else Disposition.ABANDONED
-        return Ending(disposition, EndedBy.SYSTEM, 0, "the call broke off")
-
-    @property
-    def flow_name(self) -> str:
-        """The flow the call is in."""
-        return self._state.frames[-1].flow if self._state.frames else self._state.flow
-
-    @property
-    def step_name(self) -> str:
-        """The step the call is in; "" before the first and after the last."""
-        return self._state.frames[-1].step if self._state.frames else ""
-
-    @property
-    def language(self) -> str:
-        """The language the caller hears."""
-        return self._state.language
-
-    @property
-    def holds_secrets(self) -> bool:
-        """Whether the state holds secret values just now."""
-        return any(frame.secrets for frame in self._state.frames)
-
-    def take_steps(self) -> list[StepRecord]:
-        """Return the steps left since the last call of this, in order."""
-        return self._trail.take_steps()
-
-    def take_faults(self) -> list[Fault]:
-        """Return what went wrong since the last call of this, for the log."""
-        return self._trail.take_faults()
 
     # --- from step to step ------------------------------------------------------------------------------------
 
