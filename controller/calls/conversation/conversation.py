@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from controller.acd.model import AgentAccount, AgentId, Refused
+from controller.acd.model import AgentAccount, AgentId
 from controller.calls.conversation import happenings, supervision
 from controller.calls.conversation.course import FIRST, Course, Means
 from controller.calls.conversation.keeper import Keeper
@@ -48,7 +48,7 @@ AGAIN_S = 1.0
 _TRIES = 4  # refusals in a row before customer and agent are taken for not connectable
 _CHAIN = 20  # decisions that may follow from one thing that happened
 _LAST_TRIES = 3
-OVER = Refused("over", "the conversation is over", "look at the list of conversations")
+_LAST_S = 10.0  # so long each waits for Asterisk, when it is away at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,15 +346,13 @@ class Conversation:
         for _ in range(_LAST_TRIES):
             if self._again_at is None:
                 return
-            follow: list[Follow] = []
-            if course.standing.ending is not None and course.standing.ending.how is not How.CUSTOMER_GONE:
-                happening = await self._board.next(self._until(course))
-                follow += [] if happening is None else [happening]
-                if isinstance(happening, Ask):
-                    happening.refuse(OVER)
+            with contextlib.suppress(AsteriskUnreachable):
+                await self._board.ready(_LAST_S)
             self._again_at = None
-            follow += await self._look(course)
-            await self._settle(course, follow)
+            await self._settle(course, await self._look(course))
+        log.error(
+            "conversation.left_over", legs=len(course.standing.leaving), do="look whether Asterisk is reachable"
+        )
 
     async def _abandon(self, course: Course) -> None:
         standing = course.standing
