@@ -27,6 +27,8 @@ from controller.web.api.access import Scope, new_secret
 from controller.web.api.events import ASK_SNAPSHOT, EventMessage, Snapshot
 
 _REFRESH_S = 1.0
+_WIDTH = 120
+"""Of what is printed into a file or a pipe, in characters."""
 _COLOURS = {
     AgentState.FREE: "green",
     AgentState.OFFERED: "yellow",
@@ -83,6 +85,8 @@ async def _watch(base: str, secret: str, queue: str, *, once: bool) -> None:
             ) as feed,
         ):
             console = Console()
+            if not console.is_terminal:
+                console.width = _WIDTH
             first = _decode((await feed.receive(timeout=10)).data)
             if not isinstance(first, Snapshot):
                 raise RappelError(f"{address} does not begin with a snapshot: is it a Rappel of this version?")
