@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import hashlib
+import json
+from typing import Final
 
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
@@ -11,66 +13,38 @@ from controller.ports import DeviceSettings
 
 REALM: Final = "rappel"
 """Part of every HA1: never to be changed without new passwords for all."""
-MARK: Final = "agent"
-"""Account code of the endpoints that we put, by which they are told from those of the configuration files."""
+_MARK: Final = "rappel-"
+"""Begins the context for SIP messages of the endpoints that we put: no such context exists, messages are refused.
+
+It tells them from those of the configuration files, and goes on with a digest of the account. (A channel variable
+would be plainer; an endpoint that has one cannot be changed: Asterisk stumbles over it.)
+"""
+_MARKED: Final = "message_context"
 CONTEXT: Final = "from-agents"
 MAX_CONTACTS: Final = 3
 MAILBOX_CONTEXT: Final = "rappel"
 _CLASS = "res_pjsip"
 _KINDS = ("auth", "aor", "endpoint")
+_QUALIFY = "qualify_frequency"
 _UNQUOTABLE = str.maketrans(dict.fromkeys('"\\<>\r\n\x00', " "))
 
 Put = Operation[list[models.ConfigTuple]]
 
 
 def put(device: DeviceSettings) -> tuple[Put, ...]:
-    """Return the requests that make the account, or make it what it should be, in the order they need."""
-    name = device.endpoint
-    fields: tuple[dict[str, str], ...] = (
-        {
-            # Digest by A1: the password is nowhere in Asterisk. `md5_cred` is taken by every 22.x.
-            "auth_type": "md5",
-            "md5_cred": device.ha1,
-            "realm": REALM,
-            "username": name,
-        },
-        {
-            "max_contacts": str(MAX_CONTACTS),
-            # A fourth device takes the place of the one whose registration is oldest, instead of being refused.
-            "remove_existing": "yes",
-            "remove_unavailable": "yes",
-            "minimum_expiration": "30",
-            "default_expiration": "300",
-            "maximum_expiration": "3600",
-            # Notices a phone that went away, and keeps its router's pinhole open.
-            "qualify_frequency": "20",
-            "qualify_timeout": "3.0",
-            "mailboxes": _mailboxes(device),
-        },
-        {
-            "context": CONTEXT,
-            "accountcode": MARK,
-            "auth": name,
-            "aors": name,
-            "callerid": f'"{device.display_name.translate(_UNQUOTABLE).strip()}" <{name}>',
-            "mailboxes": _mailboxes(device),
-            **_COMMON,
-        },
-    )
-    return tuple(
-        ari.asterisk_update_object(_CLASS, kind, name, fields=_attributes(values))
-        for kind, values in zip(_KINDS, fields, strict=True)
-    )
+    """Return the requests that make the account, or make it what it should be, in the order they need.
+
+    Its devices are asked every second how they are until `calm` is requested: Asterisk looks at registrations that
+    it kept over a restart at a random moment of the interval, and an agent would be unreachable till then.
+    """
+    account = _account(device)
+    account["aor"][_QUALIFY] = "1"
+    return tuple(_put(kind, device.endpoint, fields) for kind, fields in account.items())
 
 
-def delete(endpoint: str) -> tuple[Operation[None], ...]:
-    """Return the requests that delete an account; a call of its phone goes on."""
-    return tuple(ari.asterisk_delete_object(_CLASS, kind, endpoint) for kind in reversed(_KINDS))
-
-
-def is_marked(endpoint: list[models.ConfigTuple]) -> bool:
-    """Tell whether an endpoint is one that we put."""
-    return any(field.attribute == "accountcode" and field.value == MARK for field in endpoint)
+def calm(device: DeviceSettings) -> Put:
+    """Return the request after which the account's devices are asked at the usual interval how they are."""
+    return _put("aor", device.endpoint, _account(device)["aor"])
 
 
 def look(endpoint: str) -> Put:
@@ -78,12 +52,68 @@ def look(endpoint: str) -> Put:
     return ari.asterisk_get_object(_CLASS, "endpoint", endpoint)
 
 
-def _mailboxes(device: DeviceSettings) -> str:
-    return ",".join(f"{mailbox}@{MAILBOX_CONTEXT}" for mailbox in device.mailboxes)
+def is_ours(endpoint: list[models.ConfigTuple]) -> bool:
+    """Tell whether an endpoint is one that we put."""
+    return _mark(endpoint).startswith(_MARK)
 
 
-def _attributes(values: dict[str, str]) -> list[dict[str, Any]]:
-    return [{"attribute": name, "value": value} for name, value in values.items()]
+def is_as_wanted(endpoint: list[models.ConfigTuple], device: DeviceSettings) -> bool:
+    """Tell whether the account behind an endpoint is what `put` would make it."""
+    return _mark(endpoint) == _account(device)["endpoint"][_MARKED]
+
+
+def _mark(endpoint: list[models.ConfigTuple]) -> str:
+    return next((field.value for field in endpoint if field.attribute == _MARKED), "")
+
+
+def _account(device: DeviceSettings) -> dict[str, dict[str, str]]:
+    """Return the fields of the account's objects by their kinds."""
+    name = device.endpoint
+    mailboxes = ",".join(f"{mailbox}@{MAILBOX_CONTEXT}" for mailbox in device.mailboxes)
+    account = {
+        "auth": {
+            # Digest by A1: the password is nowhere in Asterisk. `md5_cred` is taken by every 22.x.
+            "auth_type": "md5",
+            "md5_cred": device.ha1,
+            "realm": REALM,
+            "username": name,
+        },
+        "aor": {
+            "max_contacts": str(MAX_CONTACTS),
+            # A device too many takes the place of one that does not answer, or else of the oldest.
+            "remove_existing": "yes",
+            "remove_unavailable": "yes",
+            "minimum_expiration": "30",
+            "default_expiration": "300",
+            "maximum_expiration": "3600",
+            # Notices a phone that went away, and keeps its router's pinhole open.
+            _QUALIFY: "20",
+            "qualify_timeout": "3.0",
+            "mailboxes": mailboxes,
+        },
+        "endpoint": {
+            "context": CONTEXT,
+            "auth": name,
+            "aors": name,
+            "callerid": f'"{device.display_name.translate(_UNQUOTABLE).strip()}" <{name}>',
+            "mailboxes": mailboxes,
+            **_COMMON,
+        },
+    }
+    # What was put is read off the endpoint later: an account that has not changed is left alone.
+    digest = hashlib.sha256(json.dumps(account, sort_keys=True).encode()).hexdigest()
+    account["endpoint"][_MARKED] = f"{_MARK}{digest[:16]}"
+    return account
+
+
+def delete(endpoint: str) -> tuple[Operation[None], ...]:
+    """Return the requests that delete an account; a call of its phone goes on."""
+    return tuple(ari.asterisk_delete_object(_CLASS, kind, endpoint) for kind in reversed(_KINDS))
+
+
+def _put(kind: str, name: str, fields: dict[str, str]) -> Put:
+    attributes = [{"attribute": attribute, "value": value} for attribute, value in fields.items()]
+    return ari.asterisk_update_object(_CLASS, kind, name, fields=attributes)
 
 
 _COMMON: Final = {
@@ -95,9 +125,6 @@ _COMMON: Final = {
     "rtp_symmetric": "yes",
     "force_rport": "yes",
     "rewrite_contact": "yes",
-    # SRTP where the phone offers it, plain RTP where it does not.
-    "media_encryption": "sdes",
-    "media_encryption_optimistic": "yes",
     "rtp_timeout": "60",
     "rtp_timeout_hold": "600",
     "timers": "yes",

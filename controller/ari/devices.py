@@ -8,7 +8,7 @@ follows each. A subscription to the endpoints themselves would bring every event
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -31,8 +31,11 @@ _AT_ONCE: Final = 8
 """Requests in flight: 200 accounts take a quarter of a second, and calls still get their turn."""
 _SOURCES: Final = 50
 """Subscriptions in one request, so that its line stays short."""
+_LOOKS: Final = 20
+"""From so many devices on, one look at all is cheaper."""
 _RETRY_S: Final = 2.0
 _DOUBLE_S: Final = 2.0
+_HURRY_S: Final = 5.0
 _READY_S: Final = 60.0
 
 
@@ -62,10 +65,13 @@ class AriDevices:
         self._told: dict[str, tuple[int, int]] = {}
         self._watchers: list[Callable[[DeviceState], None]] = []
         self._to_look: set[str] = set()
+        self._hurried: set[str] = set()
+        self._to_calm: set[str] = set()
         self._anew = True
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._doubled: asyncio.TimerHandle | None = None
+        self._calming: asyncio.TimerHandle | None = None
 
     # --- what is asked --------------------------------------------------------------------------------------
 
@@ -105,8 +111,9 @@ class AriDevices:
 
     async def close(self) -> None:
         """Stop working; Asterisk keeps what it has."""
-        if self._doubled is not None:
-            self._doubled.cancel()
+        for timer in (self._doubled, self._calming):
+            if timer is not None:
+                timer.cancel()
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
@@ -140,6 +147,9 @@ class AriDevices:
                 raise
         await self._put()
         await self._tell_messages()
+        await self._calm()
+        if len(self._to_look) > _LOOKS:
+            await self._look_at_all()
         while self._to_look:
             await self._look(self._to_look.pop())
 
@@ -148,35 +158,38 @@ class AriDevices:
         self._there.clear()
         self._told.clear()
         endpoints = await self._transport.request(ari.endpoints_list_by_tech(_TECHNOLOGY))
-        strangers = [found.resource for found in endpoints if found.resource not in self._wanted]
-        await _each(strangers, self._delete_left_over)
-        await self._put()
-        for device in await self._transport.request(ari.endpoints_list_by_tech(_TECHNOLOGY)):
-            if device.resource in self._wanted:
-                self._tell(device, always=True)
+        await _each([found.resource for found in endpoints], self._compare)
+        await self._put(subscribe=self._wanted)
+        await self._look_at_all()
 
-    async def _delete_left_over(self, endpoint: str) -> None:
+    async def _compare(self, endpoint: str) -> None:
+        """Find out whether an endpoint is as it should be; one of ours that is wanted no more is deleted."""
         try:
             found = await self._transport.request(accounts.look(endpoint))
         except AsteriskRefused:
             return
-        if accounts.is_marked(found):
-            await self._delete(endpoint)
+        wanted = self._wanted.get(endpoint)
+        if wanted is None:
+            if accounts.is_ours(found):
+                await self._delete(endpoint)
+        elif accounts.is_as_wanted(found, wanted):
+            await self._transport.request(accounts.calm(wanted))
+            self._there[endpoint] = wanted
 
-    async def _put(self) -> None:
-        """Bring Asterisk's accounts to what is wanted."""
+    async def _put(self, subscribe: Collection[str] = ()) -> None:
+        """Bring Asterisk's accounts to what is wanted, and listen to those that are new and to `subscribe`."""
         wanted = self._wanted
         gone = [endpoint for endpoint in self._there if endpoint not in wanted]
         changed = [device for device in wanted.values() if self._there.get(device.endpoint) != device]
-        if not gone and not changed:
-            return
         await _each(gone, self._delete)
         await _each(changed, self._put_one)
-        fresh = [f"deviceState:{_PREFIX}{device.endpoint}" for device in changed]
-        for sources in _in_parts(fresh, _SOURCES):
+        unheard = sorted({device.endpoint for device in changed}.union(subscribe))
+        for some in _in_parts(unheard, _SOURCES):
+            sources = [f"deviceState:{_PREFIX}{endpoint}" for endpoint in some]
             await self._transport.request(ari.applications_subscribe(self._application, event_source=sources))
         self._to_look.update(device.endpoint for device in changed)
-        log.info("ari_devices_put", changed=len(changed), deleted=len(gone))
+        if gone or changed:
+            log.info("ari_devices_put", changed=len(changed), deleted=len(gone))
 
     async def _put_one(self, device: DeviceSettings) -> None:
         try:
@@ -192,6 +205,26 @@ class AriDevices:
             # This one account is left out; the others shall not suffer.
             log.exception("ari_device_refused", endpoint=device.endpoint, error=str(error))
         self._there[device.endpoint] = device
+        self._hurried.add(device.endpoint)
+        if self._calming is None:
+            self._calming = asyncio.get_running_loop().call_later(_HURRY_S, self._be_calm)
+
+    def _be_calm(self) -> None:
+        self._calming = None
+        self._to_calm |= self._hurried
+        self._hurried.clear()
+        self._work()
+
+    async def _calm(self) -> None:
+        to_calm, self._to_calm = self._to_calm, set()
+        devices = [device for endpoint in to_calm if (device := self._there.get(endpoint)) is not None]
+        await _each(devices, self._calm_one)
+
+    async def _calm_one(self, device: DeviceSettings) -> None:
+        try:
+            await self._transport.request(accounts.calm(device))
+        except AsteriskRefused as error:
+            log.warning("ari_device_refused", endpoint=device.endpoint, error=str(error))
 
     async def _delete(self, endpoint: str) -> None:
         for operation in accounts.delete(endpoint):
@@ -208,6 +241,12 @@ class AriDevices:
             return  # it was not subscribed
 
     # --- how they are ---------------------------------------------------------------------------------------
+
+    async def _look_at_all(self) -> None:
+        self._to_look.clear()
+        for found in await self._transport.request(ari.endpoints_list_by_tech(_TECHNOLOGY)):
+            if found.resource in self._wanted:
+                self._tell(found, always=True)
 
     async def _look(self, endpoint: str) -> None:
         if endpoint not in self._wanted:
