@@ -7,7 +7,6 @@ the one who has been idle longest.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
@@ -60,11 +59,12 @@ class Crew:
         self._by_bit: dict[int, Member] = {}
         self._serving: dict[str, int] = defaultdict(int)
         self._ranks: dict[str, dict[int, int]] = defaultdict(dict)
+        self._ranked: dict[str, list[tuple[int, int]]] = {}
+        """The ranks in order, until one changes."""
         self._able: dict[str, list[int]] = defaultdict(lambda: [0] * (GRADES + 1))
         self._speaking: dict[str, int] = defaultdict(int)
         self._states: dict[AgentState, int] = dict.fromkeys(AgentState, 0)
         self._by_calls: dict[int, int] = defaultdict(int)
-        self._turns: dict[str, list[tuple[float, AgentId]]] = defaultdict(list)
         self._next = 0
         self._newest: tuple[float, AgentId] | None = None
         self._out_of_order = False
@@ -112,12 +112,10 @@ class Crew:
         self._next_bit(member)
         self._enlist(member, 1)
 
-    def set_last_offer(self, member: Member, queue: str, at: float) -> None:
+    @staticmethod
+    def set_last_offer(member: Member, queue: str, at: float) -> None:
         """The agent was offered a call of `queue`."""
-        self._leave_turn(member, queue)
         member.last_offers[queue] = at
-        if queue in member.account.queues:
-            insort(self._turns[queue], member.turn(queue))
 
     # --- sets
 
@@ -128,9 +126,9 @@ class Crew:
         ordered = sorted(self.members.values(), key=lambda member: member.seniority)
         self._serving.clear()
         self._ranks.clear()
+        self._ranked.clear()
         self._able.clear()
         self._speaking.clear()
-        self._turns.clear()
         self._by_calls.clear()
         self._by_bit.clear()
         self._states = dict.fromkeys(AgentState, 0)
@@ -149,7 +147,10 @@ class Crew:
 
     def ranked(self, queue: str) -> list[tuple[int, int]]:
         """Return who serves `queue` by rank, first rank first."""
-        return sorted(self._ranks.get(queue, {}).items())
+        ranked = self._ranked.get(queue)
+        if ranked is None:
+            ranked = self._ranked[queue] = sorted(self._ranks.get(queue, {}).items())
+        return ranked
 
     def speaking(self, language: str) -> int:
         """Return who speaks `language`."""
@@ -162,9 +163,9 @@ class Crew:
         grades = self._able.get(skill)
         return grades[grade] if grades is not None and grade <= GRADES else 0
 
-    def meeting(self, demand: Demand) -> int:
-        """Return who serves the queue and can do what is demanded."""
-        bits = self._serving.get(demand.queue, 0)
+    def meeting(self, demand: Demand, among: int) -> int:
+        """Return who of a set serves the queue and can do what is demanded."""
+        bits = self._serving.get(demand.queue, 0) & among
         for skill, grade in demand.needs:
             if not bits:
                 return 0
@@ -184,6 +185,9 @@ class Crew:
 
     def names(self, bits: int) -> tuple[AgentId, ...]:
         """Return the agents of a set, longest idle first."""
+        only = self._by_bit.get(bits)
+        if only is not None:
+            return (only.account.agent,)
         return tuple(self._by_bit[bit].account.agent for bit in members(bits))
 
     def pick(self, queue: Queue, fitting: int) -> int:
@@ -197,10 +201,7 @@ class Crew:
                     if least:
                         return least & -least
             case Strategy.ROUND_ROBIN:
-                for _, agent in self._turns[queue.name]:
-                    bit = self.members[agent].bit
-                    if bit & fitting:
-                        return bit
+                return min(members(fitting), key=lambda bit: self._by_bit[bit].turn(queue.name))
             case Strategy.LONGEST_IDLE:
                 pass
         return fitting & -fitting
@@ -227,13 +228,10 @@ class Crew:
         for queue, rank in account.queues.items():
             self._serving[queue] = put(self._serving[queue])
             ranks = self._ranks[queue]
+            self._ranked.pop(queue, None)
             ranks[rank] = put(ranks.get(rank, 0))
             if not ranks[rank]:
                 del ranks[rank]
-            if on:
-                insort(self._turns[queue], member.turn(queue))
-            else:
-                self._leave_turn(member, queue)
         for skill, grade in account.skills.items():
             grades = self._able[skill]
             for each in range(1, min(grade, GRADES) + 1):
@@ -252,9 +250,3 @@ class Crew:
             self._by_calls[member.calls] = bits
         else:
             del self._by_calls[member.calls]
-
-    def _leave_turn(self, member: Member, queue: str) -> None:
-        turns = self._turns[queue]
-        index = bisect_left(turns, member.turn(queue))
-        if index < len(turns) and turns[index][1] == member.account.agent:
-            del turns[index]

@@ -441,11 +441,13 @@ class Floor:
             line.stir(agent)
         roster.gone.clear()
         lanes = dict(line.fresh)
+        served: dict[str, None] = {}
         for agent in roster.freed:
             known = roster.agents[agent]
             if known.state is AgentState.FREE:
-                for queue in known.account.queues:
-                    lanes.update(line.lanes_of(queue))
+                served.update(dict.fromkeys(known.account.queues))
+        for queue in served:
+            lanes.update(line.lanes_of(queue))
         roster.freed.clear()
         line.fresh.clear()
         return list(lanes)

@@ -60,24 +60,30 @@ def choose(lane: Lane, crew: Crew, free: int) -> Choice | None:
     key = lane.key
     barred = crew.bits_of(key.barred) if key.barred else 0
     sticky = crew.members.get(key.sticky) if key.sticky is not None else None
-    fitting: list[tuple[str, int]] = []
-    for asked in key.demands:
-        bits = crew.meeting(asked) & ~barred
-        if sticky is not None and bits & sticky.bit:
+    if sticky is not None:
+        for asked in key.demands:
+            if not crew.meeting(asked, sticky.bit) & ~barred:
+                continue
             if free & sticky.bit:
                 return Choice(0.0, asked.queue, sticky.bit)
             if key.hold and sticky.state in COMES_BACK:
                 return None
-        bits &= free
+    best: Choice | None = None
+    for asked in key.demands:
+        bits = crew.meeting(asked, free) & ~barred
         if bits:
-            fitting.append((asked.queue, bits))
-    if not fitting:
-        return None
-    best = min((_least_handicap(queue, bits, key.language, crew) for queue, bits in fitting), key=lambda c: c[0])
-    wanted = best.agents
-    for skill, grade in key.wishes:
+            choice = _least_handicap(asked.queue, bits, key.language, crew)
+            if best is None or choice.handicap_s < best.handicap_s:
+                best = choice
+    return _preferred(best, key.wishes, crew) if best is not None and key.wishes else best
+
+
+def _preferred(choice: Choice, wishes: tuple[tuple[str, int], ...], crew: Crew) -> Choice:
+    """Return those of the choice who meet the customer's own needs, all when nobody does."""
+    wanted = choice.agents
+    for skill, grade in wishes:
         wanted &= crew.able(skill, grade)
-    return best._replace(agents=wanted) if wanted else best
+    return Choice(choice.handicap_s, choice.queue, wanted) if wanted else choice
 
 
 def _least_handicap(queue: str, bits: int, language: str, crew: Crew) -> Choice:
@@ -90,24 +96,22 @@ def _least_handicap(queue: str, bits: int, language: str, crew: Crew) -> Choice:
         else:
             late = LANGUAGE_S
     for rank, ranked in crew.ranked(queue):
-        if bits & ranked:
-            return Choice(late + RANK_S * min(max(rank - 1, 0), RANKS), queue, bits & ranked)
+        found = bits & ranked
+        if found:
+            return Choice(late + RANK_S * min(max(rank - 1, 0), RANKS), queue, found)
     raise AssertionError(f"an agent serves {queue} without a rank")
 
 
 def deal(lanes: Iterable[Lane], crew: Crew, queues: dict[str, Queue]) -> list[Assignment]:
     """Match the first ones of `lanes` with free agents, as long as anybody fits. Changes nothing.
 
-    Each lane stands in a heap with the sight of its first one. As agents are dealt out, handicaps only grow: a lane
-    that comes up with a greater one than noted goes back into the heap, a lane that can get nobody is done with.
+    Each lane stands in a heap with the earliest sight that its first one can have. A lane that comes up with a
+    greater handicap than noted goes back with that; a lane that can get nobody is done with. As agents are dealt out,
+    handicaps only grow, so that what comes up with its noted handicap is the first of all.
     """
     crew.settle()
     free = crew.in_state(AgentState.FREE)
-    heap: list[tuple[Sight, int, float, Lane]] = []
-    for lane in lanes:
-        choice = choose(lane, crew, free) if free else None
-        if choice is not None:
-            heap.append((sight(lane, 0, choice.handicap_s), 0, choice.handicap_s, lane))
+    heap = [(sight(lane, 0, 0.0), 0, 0.0, lane) for lane in lanes] if free else []
     heapq.heapify(heap)
     dealt: list[Assignment] = []
     while heap and free:
