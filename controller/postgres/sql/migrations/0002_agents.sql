@@ -190,9 +190,11 @@ comment on column agent_states.by is 'Who did it: the agent, a supervisor, or ru
 create index agent_states_by_time on agent_states (since);
 
 create view agent_spans as
-select agent, since, lead(since) over (partition by agent order by since) as until, state, presence, reason, queue,
-       call_id, by
-from agent_states;
+select s.agent, s.since, n.since as until, s.state, s.presence, s.reason, s.planned_until, s.queue, s.call_id, s.by
+from agent_states s
+left join lateral (
+    select since from agent_states n where n.agent = s.agent and n.since > s.since order by n.since limit 1
+) n on true;
 comment on view agent_spans is 'What each agent did from when to when.';
 comment on column agent_spans.agent is 'The agent.';
 comment on column agent_spans.since is 'When the state began.';
@@ -200,6 +202,7 @@ comment on column agent_spans.until is 'When the next one began; null for the la
 comment on column agent_spans.state is 'The state; see agent_states.';
 comment on column agent_spans.presence is 'What the agent meant to do.';
 comment on column agent_spans.reason is 'Of a pause: why.';
+comment on column agent_spans.planned_until is 'When a pause or a wrap-up was to end by itself.';
 comment on column agent_spans.queue is 'The queue it belongs to.';
 comment on column agent_spans.call_id is 'The call it belongs to; empty for none.';
 comment on column agent_spans.by is 'Who did it.';
