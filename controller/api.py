@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -15,6 +17,7 @@ from controller.calls.desk import Desk
 from controller.calls.keeping import Keeping
 from controller.ids import CallId
 from controller.ports import AgentDirectory, Clock
+from controller.postgres import queries
 from controller.postgres.history import PostgresHistory, Recording
 from controller.postgres.store import PostgresStore
 from controller.postgres.tokens import PostgresTokens
@@ -24,6 +27,7 @@ from controller.web.api.events import EventRoutes
 from controller.web.api.floor import FloorRoutes
 from controller.web.api.hooks import WebhookRoutes
 from controller.web.api.recordings import AccessView, RecordingRoutes, RecordingView
+from controller.web.api.records import CallDetail, CallLine, RecordRoutes
 from controller.web.api.server import PREFIX, make_api
 from controller.web.webhooks import WebhookSender
 
@@ -78,6 +82,29 @@ def _view(recording: Recording) -> RecordingView:
     return msgspec.convert(recording, RecordingView, from_attributes=True)
 
 
+class PostgresBook:
+    """`RecordBook` on Postgres."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+
+    async def calls(self, limit: int) -> Sequence[CallLine]:
+        """Return the newest calls."""
+        rows = await queries.recent_calls(await self._store.pool(), limit)
+        return msgspec.convert(rows, list[CallLine], from_attributes=True)
+
+    async def call(self, call_id: str) -> CallDetail | None:
+        """Return everything of one."""
+        found = await queries.call_record(await self._store.pool(), CallId(call_id))
+        return msgspec.convert(found, CallDetail, from_attributes=True) if found else None
+
+    async def figures(
+        self, what: str, since: datetime, until: datetime, span: timedelta, zone: str
+    ) -> list[dict[str, Any]]:
+        """Return the rows of one of the figures' functions."""
+        return [dict(row) for row in await self._store.fetch(f"read/{what}_figures", since, until, span, zone)]
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """The mounted API: run `sender.run()` in a task of its own, and let watchers go with `events.close()`."""
@@ -104,6 +131,7 @@ def mount_api(
         *AgentRoutes(directory, desk).routes(),
         *FloorRoutes(desk, directory).routes(),
         *WebhookRoutes(webhooks, webhook_hosts).routes(),
+        *RecordRoutes(PostgresBook(store)).routes(),
         *RecordingRoutes(RecordingBook(history, keeping)).routes(),
         *events.routes(),
     )
