@@ -11,11 +11,13 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from controller.ari.connection import AriConnection, LinkState, Snapshot
 from controller.ari.events import AnyEvent
 from controller.ari.generated import operations as ari
-from controller.ari.link import PATH, Door
+from controller.ari.link import PATH, Door, dial
 from controller.errors import AsteriskUnreachable
 from tests.rig import freeports
 
@@ -57,7 +59,7 @@ def event(kind: str, **members: Any) -> str:
     return json.dumps({"type": kind, "application": "rappel", "timestamp": "2026-11-23T11:25:45.678+0000", **members})
 
 
-async def answer(socket: aiohttp.ClientWebSocketResponse[Any], body: Any) -> None:
+async def answer(socket: aiohttp.ClientWebSocketResponse[Any] | web.WebSocketResponse[Any], body: Any) -> None:
     request = await socket.receive_json(timeout=2)
     reply = {
         "type": "RESTResponse",
@@ -244,3 +246,43 @@ async def test_closed_connection_takes_nobody_in(connection: AriConnection, aste
         assert reply.status == 503
     with pytest.raises(AsteriskUnreachable, match=r"websocket_client\.conf"):
         await connection.ready(0.01)
+
+
+async def test_we_dial_an_asterisk_that_cannot_reach_us(connection: AriConnection, listener: Listener) -> None:
+    """And dial again when the WebSocket ends; what we send is masked, as a client's frames are."""
+    asked: list[tuple[str, str]] = []
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        asked.append((request.query_string, request.headers["Authorization"]))
+        socket = web.WebSocketResponse(protocols=("ari",))
+        await socket.prepare(request)
+        for body in ([], [], APPLICATION):
+            await answer(socket, body)
+        await connection.ready(2)
+        await socket.send_str(event("ApplicationReplaced"))
+        await socket.close()
+        return socket
+
+    application = web.Application()
+    application.router.add_get("/ari/events", events)
+    async with TestServer(application) as server:
+        base = f"http://127.0.0.1:{server.port}/ari/"
+        dialling = asyncio.create_task(dial(connection, base, "rappel", "asterisk", "secret"))
+        async with asyncio.timeout(5):
+            while listener.told.count("disconnected") < 2:
+                await asyncio.sleep(0.01)
+        await connection.close()
+        await asyncio.wait_for(dialling, 5)
+    assert asked[0] == ("app=rappel&subscribeAll=false", LOGIN["Authorization"])
+    assert len(asked) >= 2
+    assert listener.told[:4] == ["snapshot ['1.1']", "caught up", "ApplicationReplaced", "disconnected"]
+
+
+async def test_dialling_goes_on_while_nobody_answers(connection: AriConnection) -> None:
+    port = freeports.block()
+    dialling = asyncio.create_task(dial(connection, f"http://127.0.0.1:{port}/ari", "rappel", "u", "p"))
+    await asyncio.sleep(0.05)
+    assert not dialling.done()
+    dialling.cancel()
+    await asyncio.gather(dialling, return_exceptions=True)
+    freeports.release(port)
