@@ -49,6 +49,7 @@ from controller.flow.commands import (
     MessageKept,
     Play,
     Played,
+    QueueExit,
     QueueLeft,
     Record,
     Recorded,
@@ -136,6 +137,9 @@ class FlowRun(RunView):
         self.at = at
         if isinstance(event, HungUp):
             return self._gone(event)
+        if isinstance(event, Failed) and isinstance(state.pending, Enqueue) and state.phase is Phase.STEPS:
+            self._trail.fault(f"Enqueue: {event.reason}")  # its step has an exit for that
+            event = QueueLeft(QueueExit.FAILED, state.pending.queue)
         pending = type(state.pending)
         if isinstance(event, Failed) or not isinstance(event, _ANSWERS.get(pending, ())):
             reason = event.reason if isinstance(event, Failed) else f"the driver answered {type(event).__name__}"
@@ -237,6 +241,8 @@ class FlowRun(RunView):
         state = self._state
         if state.phase is Phase.GONE:
             return
+        if state.waited_s > visits.LONGEST_WAIT_S:
+            raise _LimitError(f"waited in queues for more than {visits.LONGEST_WAIT_S:g} s")
         limit = self.release.flows[state.flow].limits.duration_s
         if (self.at - state.began_at).total_seconds() - state.talked_s - state.waited_s > limit:
             raise _LimitError(f"longer than {limit:g} s (limits: duration)")

@@ -19,6 +19,8 @@ from controller.flow.runstate import Place, State
 KEPT_S = 120.0
 NEW = "new"
 """The phase of a visit that has not begun."""
+LONGEST_WAIT_S = 14_400.0
+"""In all queues of one call together: a flow that leads from one wait to the next must end too."""
 _GIVEN_UP = frozenset({QueueExit.TALKED, QueueExit.FULL, QueueExit.CLOSED})
 Offer = tuple[str, float]
 """The key of an offer, and after how many seconds of waiting it is made."""

@@ -20,7 +20,7 @@ _FR = (*["zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit"
 _EN = (*["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"],)
 _FR_MANY = {15: "quinze", 20: "vingt", 30: "trente"}
 _EN_MANY = {15: "fifteen", 20: "twenty", 30: "thirty"}
-_FR_KEYS = {"*": "étoile", "#": "dièse"}
+_FR_KEYS = {"*": "la touche étoile", "#": "la touche dièse", **{key: f"le {key}" for key in "0123456789"}}
 _EN_KEYS = {"*": "star", "#": "hash"}
 
 
@@ -52,9 +52,9 @@ WAITING: Mapping[str, Mapping[str, str]] = {
         **{f"wait-{minutes}": _fr_wait(minutes) for minutes in _MINUTES},
         "wait-over-30": "Le temps d'attente estimé dépasse trente minutes.",
         "comfort": "Merci de patienter. Un conseiller vous répondra dès que possible.",
-        **_with_keys("offer-callback", "Pour être rappelé sans perdre votre tour, tapez", _FR_KEYS),
-        **_with_keys("offer-message", "Pour laisser un message, tapez", _FR_KEYS),
-        **_with_keys("accept-call", "Pour prendre cet appel, tapez", _FR_KEYS),
+        **_with_keys("offer-callback", "Pour être rappelé sans perdre votre tour, appuyez sur", _FR_KEYS),
+        **_with_keys("offer-message", "Pour laisser un message, appuyez sur", _FR_KEYS),
+        **_with_keys("accept-call", "Pour prendre cet appel, appuyez sur", _FR_KEYS),
         "message-greeting": "Laissez votre message après le signal sonore. Pour terminer, tapez dièse.",
         "message-review": "Pour envoyer votre message, tapez 1. Pour l'écouter, tapez 2. "
         "Pour l'enregistrer de nouveau, tapez 3.",
