@@ -112,10 +112,14 @@ class AriSocket(WSListener):
         else:
             transport.underlying_transport.write(b"".join(map(_framed, messages)))
 
+    @property
+    def full(self) -> bool:
+        """Whether Asterisk takes nothing at the moment: what was sent fills the buffers."""
+        return not self._writable.is_set()
+
     async def writable(self) -> None:
-        """Wait while Asterisk takes nothing: what was sent fills the buffers."""
-        if not self._writable.is_set():
-            await self._writable.wait()
+        """Wait until Asterisk takes something again, or is gone."""
+        await self._writable.wait()
 
     def hang_up(self, code: WSCloseCode, why: bytes) -> None:
         """Say goodbye; the socket is cut if the far end does not answer in time."""

@@ -39,11 +39,15 @@ _encoder = msgspec.json.Encoder()
 class Socket(Protocol):
     """What carries the frames (`controller.ari.socket.AriSocket`)."""
 
+    @property
+    def full(self) -> bool:
+        """Whether the far end takes nothing at the moment."""
+
     def send(self, message: bytes) -> None:
         """Send one UTF-8 text frame; raise `AsteriskUnreachable` when the socket is closed."""
 
     async def writable(self) -> None:
-        """Wait while the far end takes nothing."""
+        """Wait until it takes something again, or is gone."""
 
 
 Answer = asyncio.Future[models.RESTResponse]
@@ -90,10 +94,20 @@ class RestOverWebSocket:
 
     async def request(self, operation: Operation[T]) -> T:
         """See `Transport.request`. A request too long for one frame is refused (413) without being sent."""
-        if self._socket is not None:
-            await self._socket.writable()
+        socket = self._socket
+        if socket is not None and socket.full:
+            await self._until_writable(socket, operation)
         response = await self._send(operation)
         return answer(operation, response.status_code, response.reason_phrase, response.message_body)
+
+    async def _until_writable(self, socket: Socket, operation: Operation[Any]) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await socket.writable()
+        except TimeoutError:
+            raise AsteriskUnreachable(
+                f"{operation.name}: Asterisk has read nothing for {self._timeout_s:g} s; it was not sent"
+            ) from None
 
     def post(self, operation: Operation[None], failed: Callable[[TelephonyError], object]) -> None:
         """Send now and do not wait: `failed` is told, later or at once, when it was not carried out."""

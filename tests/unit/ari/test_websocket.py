@@ -21,13 +21,19 @@ class Peer:
 
     def __init__(self, rest: RestOverWebSocket, *, status: int | None = 200, body: Any = None) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.stuck = False
         self._rest = rest
         self._status = status
         self._body = body
         rest.attach(self)
 
+    @property
+    def full(self) -> bool:
+        return self.stuck
+
     async def writable(self) -> None:
-        return
+        while self.stuck:
+            await asyncio.sleep(0.001)
 
     def send(self, message: bytes) -> None:
         request = json.loads(message)
@@ -140,6 +146,21 @@ async def test_what_is_posted_without_an_answer_or_a_socket_fails_too() -> None:
     await asyncio.sleep(0.05)
     assert [type(failure) for failure in failures] == [AsteriskUnreachable] * 3
     assert ["not connected" in str(failures[0]), "no answer" in str(failures[1])] == [True, True]
+
+
+async def test_requests_wait_while_asterisk_takes_nothing_but_not_for_ever() -> None:
+    rest = RestOverWebSocket(timeout_s=0.05)
+    peer = Peer(rest, status=204)
+    peer.stuck = True
+    with pytest.raises(AsteriskUnreachable, match="not sent"):
+        await rest.request(ari.asterisk_ping())
+    assert not peer.sent
+    request = asyncio.create_task(rest.request(ari.channels_ring("1.1")))
+    await asyncio.sleep(0.01)
+    assert not peer.sent
+    peer.stuck = False
+    await request
+    assert len(peer.sent) == 1
 
 
 async def test_each_request_has_its_whole_time() -> None:
