@@ -10,6 +10,7 @@ from itertools import pairwise, product
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, example, given, settings
@@ -29,7 +30,9 @@ from controller.cdr.entries import (
     TalkEnded,
     TalkStarted,
 )
+from controller.errors import StoreConflict
 from controller.ids import CallId, call_id_for
+from controller.postgres.figures import PostgresFigures
 from controller.postgres.store import PostgresStore
 from tests.contract.postgres.reference import DAY, EXIT_COLUMNS, Reference, Sums, intervals, sorted_out
 
@@ -286,3 +289,22 @@ async def test_what_cannot_be_asked(connection: Any):
             await figures(connection, "queue", begin, end, span, zone)
     assert await figures(connection, "queue", begin, begin, DAY, "UTC") == []
     assert await figures(connection, "agent", begin, begin - DAY, DAY, "UTC") == []
+
+
+async def test_figures_as_structures(store: PostgresStore):
+    begin = NIGHTS["nothing set"]
+    end = begin + DAY
+    await store.write(random_records(3, begin, calls=80))
+    asked = PostgresFigures(store)
+    pool = await store.pool()
+    for rows, name in (
+        (await asked.queues(begin, end, interval="60m", zone="Europe/Paris"), "queue"),
+        (await asked.agents(begin, end, interval="60m", zone="Europe/Paris"), "agent"),
+        (await asked.numbers(begin, end, interval="60m", zone="Europe/Paris"), "number"),
+    ):
+        expected = await figures(pool, name, begin, end, HOUR, "Europe/Paris")
+        assert [msgspec.structs.asdict(row) for row in rows] == [dict(row) for row in expected]
+    assert {row.queue for row in await asked.queues(begin, end, queue="sales")} == {"sales"}
+    for interval, zone in (("week", "UTC"), ("day", "Mars/Olympus")):
+        with pytest.raises(StoreConflict, match=r"week|Mars"):
+            await asked.queues(begin, end, interval=interval, zone=zone)
