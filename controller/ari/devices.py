@@ -157,6 +157,11 @@ class AriDevices:
         """Nothing is known of this Asterisk: see what is there of ours that should not be."""
         self._there.clear()
         self._told.clear()
+        self._hurried.clear()
+        self._to_calm.clear()
+        if self._calming is not None:
+            self._calming.cancel()
+            self._calming = None
         endpoints = await self._transport.request(ari.endpoints_list_by_tech(_TECHNOLOGY))
         await _each([found.resource for found in endpoints], self._compare)
         await self._put(subscribe=self._wanted)
