@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -15,9 +13,11 @@ from aiohttp import web
 
 from controller.calls.desk import Desk
 from controller.calls.keeping import Keeping
+from controller.cdr.figures import AgentFigures, NumberFigures, QueueFigures
 from controller.ids import CallId
 from controller.ports import AgentDirectory, Clock
 from controller.postgres import queries
+from controller.postgres.figures import PostgresFigures
 from controller.postgres.history import PostgresHistory, Recording
 from controller.postgres.store import PostgresStore
 from controller.postgres.tokens import PostgresTokens
@@ -27,7 +27,7 @@ from controller.web.api.events import EventRoutes
 from controller.web.api.floor import FloorRoutes
 from controller.web.api.hooks import WebhookRoutes
 from controller.web.api.recordings import AccessView, RecordingRoutes, RecordingView
-from controller.web.api.records import CallDetail, CallLine, RecordRoutes
+from controller.web.api.records import CallDetail, CallLine, FiguresQuery, RecordRoutes
 from controller.web.api.server import PREFIX, make_api
 from controller.web.webhooks import WebhookSender
 
@@ -87,6 +87,7 @@ class PostgresBook:
 
     def __init__(self, store: PostgresStore) -> None:
         self._store = store
+        self._figures = PostgresFigures(store)
 
     async def calls(self, limit: int) -> Sequence[CallLine]:
         """Return the newest calls."""
@@ -98,11 +99,23 @@ class PostgresBook:
         found = await queries.call_record(await self._store.pool(), CallId(call_id))
         return msgspec.convert(found, CallDetail, from_attributes=True) if found else None
 
-    async def figures(
-        self, what: str, since: datetime, until: datetime, span: timedelta, zone: str
-    ) -> list[dict[str, Any]]:
-        """Return the rows of one of the figures' functions."""
-        return [dict(row) for row in await self._store.fetch(f"read/{what}_figures", since, until, span, zone)]
+    async def queue_figures(self, asked: FiguresQuery) -> Sequence[QueueFigures]:
+        """Return the queues' rows."""
+        return await self._figures.queues(
+            asked.since, asked.until, interval=asked.interval, zone=asked.zone, queue=asked.only
+        )
+
+    async def agent_figures(self, asked: FiguresQuery) -> Sequence[AgentFigures]:
+        """Return the agents' rows."""
+        return await self._figures.agents(
+            asked.since, asked.until, interval=asked.interval, zone=asked.zone, agent=asked.only
+        )
+
+    async def number_figures(self, asked: FiguresQuery) -> Sequence[NumberFigures]:
+        """Return the called numbers' rows."""
+        return await self._figures.numbers(
+            asked.since, asked.until, interval=asked.interval, zone=asked.zone, number=asked.only
+        )
 
 
 @dataclass(frozen=True, slots=True)

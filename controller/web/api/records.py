@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Protocol
+from datetime import datetime
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
 from controller.cdr.entries import Disposition, Party, StepTaken
+from controller.cdr.figures import AgentFigures, NumberFigures, QueueFigures
 from controller.cdr.fold import LegSummary
 from controller.cdr.visits import DispositionSummary, EventSummary, OfferSummary, TalkSummary, VisitSummary
-from controller.flow.calendar import zones
 from controller.web.api.access import Scope
-from controller.web.api.problems import NOT_FOUND, UNPROCESSABLE, Problem
+from controller.web.api.problems import CONFLICT, NOT_FOUND
 from controller.web.api.recordings import RecordingView
 from controller.web.api.routes import ApiRequest, Nothing, Route, missing
-
-MAX_INTERVALS = 2000
-"""Rows a figures request may ask for, by queue, agent or number."""
 
 
 class CallLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,19 +61,15 @@ class CallsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class FiguresQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
     """A span of time, cut into intervals by the clock of a zone."""
 
-    since: Annotated[datetime, msgspec.Meta(tz=True, description="the first moment, such as 2026-11-24T00:00+01:00")]
+    since: Annotated[
+        datetime, msgspec.Meta(tz=True, description="the first moment, such as 2026-11-24T00:00:00+01:00")
+    ]
     until: Annotated[datetime, msgspec.Meta(tz=True, description="the moment after the last")]
-    interval: Annotated[Literal["15m", "30m", "1h", "1d"], msgspec.Meta(description="length of an interval")] = "1d"
-    zone: Annotated[str, msgspec.Meta(description="IANA time zone whose days and hours count")] = "UTC"
-
-
-Figures = list[dict[str, Any]]
-_SPANS = {
-    "15m": timedelta(minutes=15),
-    "30m": timedelta(minutes=30),
-    "1h": timedelta(hours=1),
-    "1d": timedelta(days=1),
-}
+    interval: Annotated[Literal["15m", "30m", "60m", "day"], msgspec.Meta(description="length of an interval")] = (
+        "day"
+    )
+    zone: Annotated[str, msgspec.Meta(max_length=60, description="IANA zone whose days and hours count")] = "UTC"
+    only: Annotated[str, msgspec.Meta(max_length=60, description="of this queue, agent or number alone")] = ""
 
 
 class RecordBook(Protocol):
@@ -88,8 +81,14 @@ class RecordBook(Protocol):
     async def call(self, call_id: str) -> CallDetail | None:
         """Return everything of one."""
 
-    async def figures(self, what: str, since: datetime, until: datetime, span: timedelta, zone: str) -> Figures:
-        """Return the rows of `queue_figures`, `agent_figures` or `number_figures`."""
+    async def queue_figures(self, asked: FiguresQuery) -> Sequence[QueueFigures]:
+        """Return the rows; `StoreConflict` for a zone or a span that cannot be."""
+
+    async def agent_figures(self, asked: FiguresQuery) -> Sequence[AgentFigures]:
+        """Return the rows."""
+
+    async def number_figures(self, asked: FiguresQuery) -> Sequence[NumberFigures]:
+        """Return the rows."""
 
 
 class RecordRoutes:
@@ -113,15 +112,15 @@ class RecordRoutes:
             ),
             Route(
                 "GET", "/figures/queues", "queueFigures", "Figures of the queues by interval", figures, self.queues,
-                query=FiguresQuery, answer=Figures, note=note,
+                query=FiguresQuery, answer=list[QueueFigures], note=note, problems=(CONFLICT,),
             ),
             Route(
                 "GET", "/figures/agents", "agentFigures", "Figures of the agents by interval", figures, self.agents,
-                query=FiguresQuery, answer=Figures, note=note,
+                query=FiguresQuery, answer=list[AgentFigures], note=note, problems=(CONFLICT,),
             ),
             Route(
                 "GET", "/figures/numbers", "numberFigures", "Figures of the called numbers by interval", figures,
-                self.numbers, query=FiguresQuery, answer=Figures, note=note,
+                self.numbers, query=FiguresQuery, answer=list[NumberFigures], note=note, problems=(CONFLICT,),
             ),
         )  # fmt: skip
 
@@ -136,29 +135,14 @@ class RecordRoutes:
             raise missing("call", request.path["call_id"])
         return found
 
-    async def queues(self, request: ApiRequest[FiguresQuery, None]) -> Figures:
+    async def queues(self, request: ApiRequest[FiguresQuery, None]) -> list[QueueFigures]:
         """By queue."""
-        return await self._figures("queue", request.query)
+        return list(await self._book.queue_figures(request.query))
 
-    async def agents(self, request: ApiRequest[FiguresQuery, None]) -> Figures:
+    async def agents(self, request: ApiRequest[FiguresQuery, None]) -> list[AgentFigures]:
         """By agent."""
-        return await self._figures("agent", request.query)
+        return list(await self._book.agent_figures(request.query))
 
-    async def numbers(self, request: ApiRequest[FiguresQuery, None]) -> Figures:
+    async def numbers(self, request: ApiRequest[FiguresQuery, None]) -> list[NumberFigures]:
         """By called number."""
-        return await self._figures("number", request.query)
-
-    async def _figures(self, what: str, asked: FiguresQuery) -> Figures:
-        span = _SPANS[asked.interval]
-        if asked.until <= asked.since:
-            raise Problem(UNPROCESSABLE, "invalid", "'to' is not after 'from'", "give a span of time")
-        if (asked.until - asked.since) / span > MAX_INTERVALS:
-            advice = f"ask for at most {MAX_INTERVALS} intervals at once"
-            raise Problem(
-                UNPROCESSABLE, "too_many_intervals", f"these are more than {MAX_INTERVALS} intervals", advice
-            )
-        if asked.zone not in zones():
-            raise Problem(
-                UNPROCESSABLE, "invalid", f"there is no time zone '{asked.zone[:40]}'", "such as Europe/Paris"
-            )
-        return await self._book.figures(what, asked.since, asked.until, span, asked.zone)
+        return list(await self._book.number_figures(request.query))
