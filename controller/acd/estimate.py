@@ -62,7 +62,12 @@ class Pace:
         self._at, self._waiting, self._agents = now, waiting, agents
 
     def answered(self) -> None:
-        """One who waited is answered; `seen` comes before, with the numbers that held until now."""
+        """One who waited is answered; `seen` comes before, with the numbers that held until now.
+
+        An answer before which nobody had to wait tells nothing of what one costs.
+        """
+        if self._sum <= 0:
+            return
         self._answers += 1
         weight = 1.0 / min(self._answers, FIRST)
         self._cost += (self._sum - self._cost) * weight
