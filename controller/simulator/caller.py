@@ -140,7 +140,7 @@ class RandomCaller:
         if self._random.random() < 0.3:  # noqa: PLR2004 - a whole entry
             self._keys.extend(self._random.choices("0123456789", k=self._random.randrange(3, 15)))
             self._keys.append("#")
-        return at, self._random.choice(keys * 3 + "0123456789*#0123456789*#ABCD")
+        return at, self._random.choice(keys * 10 + "0123456789*#0123456789*#ABCD")
 
     def speak(self, _now: float, most_s: float) -> float:
         """See `Caller.speak`: nothing, a breath, a sentence, or more than anybody listens to."""
