@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +13,7 @@ import msgspec
 from controller.errors import StoreError
 from controller.ids import CallId
 from controller.ports import ExpiredAudio, LastTalk, QueueDay
+from controller.postgres.retention import Retention
 from controller.postgres.store import PostgresStore
 
 MAX_LAST_TALKS = 50_000
@@ -55,8 +56,9 @@ class Access(msgspec.Struct, frozen=True):
 class PostgresHistory:
     """See `controller.ports.History`. Every method raises `StoreError` while Postgres is away."""
 
-    def __init__(self, store: PostgresStore) -> None:
+    def __init__(self, store: PostgresStore, retention: Retention | None = None) -> None:
         self._store = store
+        self._retention = retention if retention is not None else Retention()
 
     async def last_talks(self, since: datetime) -> Sequence[LastTalk]:
         """Return the last talk of each number in each queue that ended at `since` or later, newest first.
@@ -82,8 +84,12 @@ class PostgresHistory:
         return {queue: (new, heard) for queue, new, heard in await self._store.fetch("read/mailboxes")}
 
     async def expired_audio(self, at: datetime, limit: int) -> Sequence[ExpiredAudio]:
-        """Return recordings to be erased: kept until before `at` and not erased yet, oldest first."""
-        return [ExpiredAudio(*row) for row in await self._store.fetch("read/expired_audio", at, limit)]
+        """Return recordings to be erased, not erased yet: kept until before `at`, or longer than retention allows."""
+        talks, messages = self._retention.recordings_days, self._retention.messages_days
+        talks_before = at - timedelta(days=talks) if talks > 0 else None
+        messages_before = at - timedelta(days=messages) if messages > 0 else None
+        found = await self._store.fetch("read/expired_audio", at, limit, talks_before, messages_before)
+        return [ExpiredAudio(*row) for row in found]
 
     async def recording(self, recording_id: str) -> Recording | None:
         """Return what is known of a recording, erased or not; None when there was none."""

@@ -407,6 +407,7 @@ comment on column recordings.caller is 'The caller''s number.';
 comment on column recordings.erased_at is 'When the file was erased; null while it is there.';
 comment on column recordings.erased_by is 'Who erased it: rule, or whoever asked.';
 create index recordings_due on recordings (keep_until) where erased_at is null;
+create index recordings_kept on recordings (kind, kept_at) where erased_at is null;
 create index recordings_by_call on recordings (call_id);
 create index recordings_by_caller on recordings (caller) where caller <> '';
 

@@ -1,0 +1,122 @@
+"""How long things are kept, and how a person is forgotten (`docs/figures.md`, *How long things are kept*)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from controller.errors import StoreError
+from controller.ids import CallId
+from controller.ports import ExpiredAudio
+from controller.postgres.connection import AWAY, CONNECT_TIMEOUT_S, away
+from controller.postgres.statements import statement
+from controller.postgres.store import PostgresStore
+
+STEP_ROWS = 500
+"""Rows of one kind that one statement of a purge deletes, so that nobody waits for it."""
+MAX_STEPS = 40
+"""Statements of one kind in one purge; the rest is for the next one."""
+MIN_KEY_BYTES = 16
+
+_RECORDS = ("calls", "asterisk_cdr", "agent_states", "recordings", "tokens")
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Days after which each kind is deleted; 0: kept for ever.
+
+    Files of recordings and messages go when their queue's rule says so (`AudioKept.keep_until`), and after these
+    days at the latest.
+    """
+
+    records_days: int = 730
+    recordings_days: int = 365
+    messages_days: int = 365
+    deliveries_days: int = 30
+    """What was sent to webhooks, or given up."""
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """What became of a number: from how many calls it was taken out.
+
+    `recordings` are of these calls, and their files are still to be erased (`AudioErased`). `running` are calls that
+    were left as they are because they have not ended: erase again afterwards.
+    """
+
+    calls: int
+    recordings: tuple[ExpiredAudio, ...]
+    running: tuple[CallId, ...]
+
+
+class PostgresRetention:
+    """Deletes what is old, and what a person asks for. Methods raise `StoreError` while Postgres is away."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+
+    async def purge(self, retention: Retention, at: datetime) -> Mapping[str, int]:
+        """Delete what is older at `at` than it is to be kept; return how many rows of each kind.
+
+        Never a running call, nor one with a recording whose file is there (`History.expired_audio` names those
+        that are due). A kind loses `MAX_STEPS` times `STEP_ROWS` rows at most: call it again, once an hour or so.
+        """
+        counts: Counter[str] = Counter()
+        if retention.records_days > 0:
+            for kind in _RECORDS:
+                counts[kind] = await self._purge(kind, at - timedelta(days=retention.records_days))
+        if retention.deliveries_days > 0:
+            counts["deliveries"] = await self._purge("deliveries", at - timedelta(days=retention.deliveries_days))
+        return dict(counts)
+
+    async def erase(self, numbers: Collection[str], key: bytes, by: str) -> Erased:
+        """Take a customer's `numbers` out of everything, at once or not at all.
+
+        `numbers`: all forms in which records may hold them. `key` is the installation's own, at least 16 bytes;
+        `by` names who does it, for the record.
+        """
+        wanted = sorted({number for number in numbers if number})
+        if not wanted or not by:
+            raise StoreError("an erasure names at least one number, and who does it")
+        hashes = [number_hash(number, key) for number in wanted]
+        pool = await self._store.pool()
+        try:
+            async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection, connection.transaction():
+                running = await connection.fetch(statement("read/running_calls_of.sql"), wanted)
+                calls = [row[0] for row in await connection.fetch(statement("read/ended_calls_of.sql"), wanted)]
+                audio = await connection.fetch(statement("read/audio_of.sql"), calls, wanted)
+                await connection.execute(statement("erase/asterisk_cdr.sql"), calls)
+                await connection.execute(statement("erase/deliveries.sql"), calls)
+                await connection.execute(statement("erase/recordings.sql"), calls, wanted)
+                await connection.execute(statement("erase/calls.sql"), calls, wanted)
+                await connection.execute(statement("erase/noted.sql"), hashes, by, len(calls))
+        except AWAY as error:
+            raise away(error, self._store.dsn) from error
+        return Erased(
+            len(calls),
+            tuple(ExpiredAudio(recording_id, path) for recording_id, path in audio),
+            tuple(CallId(row[0]) for row in running),
+        )
+
+    async def erasures(self, number: str, key: bytes) -> Sequence[datetime]:
+        """Return when `number` was erased, oldest first."""
+        return [row[0] for row in await self._store.fetch("read/erasures", number_hash(number, key))]
+
+    async def _purge(self, kind: str, before: datetime) -> int:
+        deleted = 0
+        for _ in range(MAX_STEPS):
+            rows = await self._store.fetch(f"purge/{kind}", before, STEP_ROWS)
+            deleted += rows[0][0]
+            if rows[0][0] < STEP_ROWS:
+                break
+        return deleted
+
+
+def number_hash(number: str, key: bytes) -> bytes:
+    """Return what is kept of an erased number; `StoreError` for a key that is too short to keep it secret."""
+    if len(key) < MIN_KEY_BYTES:
+        raise StoreError(f"the key for hashes of numbers has {len(key)} bytes: give one of at least {MIN_KEY_BYTES}")
+    return hmac.new(key, number.encode(), hashlib.sha256).digest()
