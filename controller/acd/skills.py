@@ -1,4 +1,4 @@
-"""Who fits whom, by the rules that are published in `docs/distribution.md`.
+"""Who fits whom, by the rules that are published in docs/distribution.md.
 
 `fit` is the rule for one pair, said once in plain words. The matching answers the same for all agents at once, with
 sets as bits (`controller.acd.matching`); a test holds the two together.
