@@ -95,7 +95,7 @@ class CentreFile(msgspec.Struct, frozen=True):
         dict[str, NumberEntry],
         MapOf(
             Nested(NumberEntry),
-            r"\+?[0-9][0-9 .-]{0,29}|[a-z][a-z0-9]{0,39}|[*#][0-9*#]{1,9}",
+            r"\+?[0-9][0-9 .-]{0,29}|[a-z][a-z0-9]{0,39}|\*[0-9*]{1,9}",
             "a number such as +33123456789, or a code such as *11",
         ),
     ]

@@ -237,7 +237,7 @@ class QueueKind(Kind):
             ctx.findings.warning(_mark(node, "news"), "news-empty", message, "set position or estimate to true")
 
     def schema(self) -> dict[str, Any]:
-        return Nested(QueueFile).schema()
+        return {"anyOf": [Nested(QueueFile).schema(), {"type": "null"}]}
 
 
 def _mark(node: MapNode, *keys: str) -> Mark:

@@ -143,7 +143,7 @@ class Release(msgspec.Struct, frozen=True):
 @functools.lru_cache(maxsize=1024)  # the same few called numbers, call after call
 def number_forms(number: str, country: str) -> tuple[str, ...]:
     """Return the forms a telephone number is known by: bare digits, E.164 with and without +, national."""
-    if number.startswith(("*", "#")):
+    if number.startswith("*"):
         return (number,)  # a code dialled at an agent's phone
     digits = "".join(c for c in number if c.isdecimal() and c.isascii())
     plus = "+" if number.strip().startswith("+") else ""
