@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from controller.acd.crew import Crew, Member
+from controller.acd.agents import Agent, AgentMemory, counted, memory_of, shifted
+from controller.acd.crew import Crew
 from controller.acd.model import AgentAccount, AgentId, AgentState, Presence, Refused
 from controller.acd.presence import MISSED_REASON, TRANSITIONS, PresenceEvent
 from controller.acd.state import COMES_BACK, AgentFacts, Engagement, EngagementKind, WrapUp, derive
@@ -40,54 +41,6 @@ _NOT_FREE: Final = {
     AgentState.WRAP_UP: Refused("in_wrap_up", "The agent is in wrap-up.", "Try again in a moment."),
     AgentState.BUSY: Refused("device_busy", "The agent's phone is in use.", "Choose another agent, or wait."),
 }
-
-
-class AgentMemory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What of an agent must survive a restart. Times are seconds from the snapshot (below 0: before it)."""
-
-    agent: AgentId
-    presence: Presence
-    reason: str = ""
-    until: float | None = None
-    since: float = 0.0
-    idle_since: float | None = None
-    calls: int = 0
-    last_offers: dict[str, float] = {}
-    wrap_up: WrapUp | None = None
-    call_id: str = ""
-    """The call the agent was engaged with: it may take the agent up again whatever the agent's state."""
-    talked: bool = False
-    """The conversation of `call_id` is counted already."""
-    rest_until: float | None = None
-
-
-class Agent:
-    """One agent."""
-
-    __slots__ = (
-        "busy", "engagement", "former_call", "former_talked", "member", "presence", "reachable", "reason",
-        "rest_until", "since", "state", "until", "wrap_up",
-    )  # fmt: skip
-
-    def __init__(self, member: Member, now: float) -> None:
-        self.member = member
-        self.presence = Presence.LOGGED_OUT
-        self.reason = ""
-        self.until: float | None = None
-        self.reachable = False
-        self.busy = False
-        self.engagement: Engagement | None = None
-        self.wrap_up: WrapUp | None = None
-        self.rest_until: float | None = None
-        self.former_call = ""
-        self.former_talked = False
-        self.state = AgentState.LOGGED_OUT
-        self.since = now
-
-    @property
-    def account(self) -> AgentAccount:
-        """The account as it is now."""
-        return self.member.account
 
 
 class Roster:
@@ -209,7 +162,7 @@ class Roster:
         agent = self.agents[name]
         before = agent.engagement
         talking = engagement.kind is EngagementKind.TALKING
-        if talking and not _counted(agent, before, engagement.call_id):
+        if talking and not counted(agent, before, engagement.call_id):
             self.crew.set_calls(agent.member, agent.member.calls + 1)
         if engagement.kind is EngagementKind.OFFERED:
             self.crew.set_last_offer(agent.member, engagement.queue, now)
@@ -307,7 +260,7 @@ class Roster:
 
     def remember(self, now: float) -> tuple[AgentMemory, ...]:
         """Return what must survive."""
-        return tuple(_memory(agent, now) for agent in self.agents.values())
+        return tuple(memory_of(agent, now) for agent in self.agents.values())
 
     def restore(self, memories: Iterable[AgentMemory], now: float, *, age_s: float) -> None:
         """Take up what `remember` gave `age_s` ago; of agents without an account once they have one."""
@@ -332,7 +285,7 @@ class Roster:
         agent.former_call, agent.former_talked = memory.call_id, memory.talked
         agent.rest_until = None if memory.rest_until is None else taken + memory.rest_until
         if memory.wrap_up is not None:
-            agent.wrap_up = _shifted(memory.wrap_up, taken)
+            agent.wrap_up = shifted(memory.wrap_up, taken)
         for queue, at in memory.last_offers.items():
             self.crew.set_last_offer(agent.member, queue, taken + at)
         self.crew.set_calls(agent.member, memory.calls)
@@ -388,35 +341,3 @@ class Roster:
             self.freed[name] = None
         elif state not in COMES_BACK:
             self.gone[name] = None
-
-
-def _counted(agent: Agent, before: Engagement | None, call_id: str) -> bool:
-    """Tell whether the agent's conversation in that call is counted already."""
-    if agent.former_talked and agent.former_call == call_id:
-        return True
-    return before is not None and before.kind is EngagementKind.TALKING and before.call_id == call_id
-
-
-def _shifted(wrap_up: WrapUp, by: float) -> WrapUp:
-    return msgspec.structs.replace(
-        wrap_up, started=wrap_up.started + by, until=wrap_up.until + by, latest=wrap_up.latest + by
-    )
-
-
-def _memory(agent: Agent, now: float) -> AgentMemory:
-    member = agent.member
-    never = member.idle_since == float("-inf")
-    return AgentMemory(
-        agent=agent.account.agent,
-        presence=agent.presence,
-        reason=agent.reason,
-        until=None if agent.until is None else agent.until - now,
-        since=agent.since - now,
-        idle_since=None if never else member.idle_since - now,
-        calls=member.calls,
-        last_offers={queue: at - now for queue, at in member.last_offers.items()},
-        wrap_up=None if agent.wrap_up is None else _shifted(agent.wrap_up, -now),
-        call_id=agent.engagement.call_id if agent.engagement else agent.former_call,
-        talked=agent.former_talked if agent.engagement is None else agent.state is AgentState.TALKING,
-        rest_until=None if agent.rest_until is None else agent.rest_until - now,
-    )
