@@ -131,6 +131,8 @@ class Announcer:
 
     async def ring(self, on: bool) -> None:
         """Let the caller hear ringing instead of music, or music again. What is being said is cut off."""
+        if on == self._ringing:
+            return
         self._ringing = on
         if not self._hushed and not self.announcing:
             await self._stop()
