@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
+
+from controller.acd.staffing import Interval
 
 INTERVALS = {
     "15m": timedelta(minutes=15),
@@ -115,3 +118,20 @@ class NumberFigures(msgspec.Struct, frozen=True, kw_only=True):
     speed_of_answer_s: float | None
     handling_s: float | None
     transfer_rate: float | None
+
+
+def history_of(rows: Iterable[QueueFigures]) -> list[Interval]:
+    """Return a queue's figures as the history that `controller.acd.staffing` learns from."""
+    return [
+        Interval(
+            start=row.starts_at,
+            seconds=(row.ends_at - row.starts_at).total_seconds(),
+            offered=row.offered,
+            answered=row.answered,
+            handling_s=row.talk_s + row.hold_s + row.wrap_up_s,
+            abandoned=row.abandoned,
+            waited_s=row.answered_wait_s + row.abandoned_wait_s,
+        )
+        for row in rows
+        if row.ends_at > row.starts_at
+    ]

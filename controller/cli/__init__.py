@@ -21,6 +21,7 @@ _MODULES = {
     "calls": ("call", "calls", "show"),
     "agents": ("agents", "tokens"),
     "board": ("board",),
+    "reports": ("figures", "staffing"),
     "answer": ("answer",),
 }
 

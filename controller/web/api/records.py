@@ -8,12 +8,13 @@ from typing import Annotated, Literal, Protocol
 
 import msgspec
 
+from controller.acd.staffing import Staffing, staffing
 from controller.cdr.entries import Disposition, Party, StepTaken
-from controller.cdr.figures import AgentFigures, NumberFigures, QueueFigures
+from controller.cdr.figures import AgentFigures, NumberFigures, QueueFigures, history_of
 from controller.cdr.fold import LegSummary
 from controller.cdr.visits import DispositionSummary, EventSummary, OfferSummary, TalkSummary, VisitSummary
 from controller.web.api.access import Scope
-from controller.web.api.problems import CONFLICT, NOT_FOUND
+from controller.web.api.problems import CONFLICT, NOT_FOUND, UNPROCESSABLE, Problem
 from controller.web.api.recordings import RecordingView
 from controller.web.api.routes import ApiRequest, Nothing, Route, missing
 
@@ -72,6 +73,15 @@ class FiguresQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     only: Annotated[str, msgspec.Meta(max_length=60, description="of this queue, agent or number alone")] = ""
 
 
+class StaffingQuery(FiguresQuery, frozen=True, forbid_unknown_fields=True):
+    """What is to be reached, on top of the history to learn from (`only` names the queue)."""
+
+    level: Annotated[float, msgspec.Meta(ge=0, lt=1, description="service level to reach, 0 to 1")] = 0.8
+    within_s: Annotated[float, msgspec.Meta(ge=0, le=3600, description="answered within so many seconds")] = 20.0
+    growth: Annotated[float, msgspec.Meta(ge=0.1, le=10, description="times as many calls")] = 1.0
+    occupancy: Annotated[float, msgspec.Meta(gt=0, le=1, description="nobody busier than that, 0 to 1")] = 0.9
+
+
 class RecordBook(Protocol):
     """The record in Postgres; methods raise `StoreError` while it is away."""
 
@@ -122,6 +132,11 @@ class RecordRoutes:
                 "GET", "/figures/numbers", "numberFigures", "Figures of the called numbers by interval", figures,
                 self.numbers, query=FiguresQuery, answer=list[NumberFigures], note=note, problems=(CONFLICT,),
             ),
+            Route(
+                "GET", "/figures/staffing", "staffing", "How many agents a queue would have needed", figures,
+                self.staffing, query=StaffingQuery, answer=list[Staffing], problems=(CONFLICT,),
+                note="By Erlang A, or C where nobody gave up; from the queue's own history (docs/figures.md).",
+            ),
         )  # fmt: skip
 
     async def calls(self, request: ApiRequest[CallsQuery, None]) -> list[CallLine]:
@@ -146,3 +161,17 @@ class RecordRoutes:
     async def numbers(self, request: ApiRequest[FiguresQuery, None]) -> list[NumberFigures]:
         """By called number."""
         return list(await self._book.number_figures(request.query))
+
+    async def staffing(self, request: ApiRequest[StaffingQuery, None]) -> list[Staffing]:
+        """Agents needed, interval by interval."""
+        asked = request.query
+        if not asked.only or asked.interval == "day":
+            detail = "staffing is for one queue, in intervals of an hour at most"
+            raise Problem(UNPROCESSABLE, "invalid", detail, "give only=<queue> and interval=30m")
+        rows = history_of(await self._book.queue_figures(asked))
+        try:
+            return staffing(
+                rows, within_s=asked.within_s, target=asked.level, growth=asked.growth, occupancy_max=asked.occupancy
+            )
+        except ValueError as error:
+            raise Problem(UNPROCESSABLE, "invalid", str(error)) from None
