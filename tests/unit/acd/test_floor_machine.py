@@ -1,6 +1,8 @@
 """A day of the floor in no order: after every step the match is the plain rule's, and a restart changes nothing.
 
-Mutations tried by hand, each found: see the comments at the checks.
+Tried by hand with mistakes put in: agents of one queue only looked at when freed, an entry matched again while under
+offer, fresh entries not looked at. Mistakes in what a restart keeps are found by `test_floor`, in the order of
+dealing by `test_matching`.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ QUEUES = ("alpha", "beta", "gamma")
 SKILLS = ("english", "cards")
 AGENTS = tuple(AgentId(name) for name in ("ann", "bob", "cat", "dan", "eve"))
 ENDED = [each for each in OfferOutcome if each is not OfferOutcome.CONNECTED]
-needs = st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 5), max_size=2)
+grades = st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 5), max_size=2)
+needs = st.just({}) | st.just({}) | grades  # mostly few, so that there is something to match
 
 
 @st.composite
@@ -68,10 +71,10 @@ def accounts(draw: st.DrawFn) -> list[AgentAccount]:
             agent=name,
             name=name,
             extension=name,
-            skills=draw(needs),
+            skills=draw(grades),
             languages=tuple(sorted(draw(st.sets(st.sampled_from(("fr", "en")))))),
             queues=draw(st.dictionaries(st.sampled_from(QUEUES), st.integers(1, 5), min_size=1)),
-            enabled=draw(st.sampled_from((True, True, True, False))),
+            enabled=draw(st.sampled_from((True,) * 9 + (False,))),
         )
         for name in AGENTS
     ]
@@ -111,11 +114,13 @@ class Day(RuleBasedStateMachine):
 
     # --- what happens
 
+    @precondition(lambda self: self.count % 7 == 3)
     @rule(plan=queues())
     def set_plan(self, plan: list[Queue]) -> None:
         self.plan = {queue.name: queue for queue in plan}
         assert self.tell("set_queues", plan) == []
 
+    @precondition(lambda self: self.count % 7 == 5)
     @rule(gone=st.sampled_from(QUEUES))
     def lose_queue(self, gone: str) -> None:
         if len(self.plan) < len(QUEUES):
@@ -126,6 +131,7 @@ class Day(RuleBasedStateMachine):
         for name in lost:
             self.forget(name)
 
+    @precondition(lambda self: self.count % 7 == 4)
     @rule(people=accounts())
     def set_people(self, people: list[AgentAccount]) -> None:
         self.people = {account.agent: account for account in people}
@@ -137,8 +143,8 @@ class Day(RuleBasedStateMachine):
         priority=st.integers(0, 2),
         own=needs,
         language=st.sampled_from(("", "fr", "en")),
-        sticky=st.none() | st.sampled_from(AGENTS),
-        excluded=st.frozensets(st.sampled_from(AGENTS), max_size=2),
+        sticky=st.none() | st.none() | st.sampled_from(AGENTS),
+        excluded=st.just(frozenset()) | st.frozensets(st.sampled_from(AGENTS), max_size=2),
     )
     def enter(self, queue, waited, priority, own, language, sticky, excluded) -> None:
         self.count += 1
@@ -157,7 +163,10 @@ class Day(RuleBasedStateMachine):
             self.began[entry.entry] = self.now - waited
             self.ringing[entry.entry] = {}
 
-    @rule(agent=st.sampled_from(AGENTS), act=st.sampled_from(("login", "logout", "resume", "end_wrap_up")))
+    @rule(
+        agent=st.sampled_from(AGENTS),
+        act=st.sampled_from(("login", "login", "logout", "resume", "resume", "end_wrap_up")),
+    )
     def act(self, agent: AgentId, act: str) -> None:
         self.tell(act, agent)
 
@@ -169,7 +178,11 @@ class Day(RuleBasedStateMachine):
     def extend(self, agent: AgentId) -> None:
         self.tell("extend_wrap_up", agent, 30.0)
 
-    @rule(agent=st.sampled_from(AGENTS), reachable=st.sampled_from((True, True, False)), busy=st.booleans())
+    @rule(
+        agent=st.sampled_from(AGENTS),
+        reachable=st.sampled_from((True,) * 4 + (False,)),
+        busy=st.sampled_from((False,) * 4 + (True,)),
+    )
     def device(self, agent: AgentId, reachable: bool, busy: bool) -> None:
         self.devices[agent] = (reachable, busy)
         self.tell("device", agent, reachable=reachable, busy=busy)
@@ -367,8 +380,8 @@ def alike(assignment: Assignment) -> tuple[str, str, list[AgentId]]:
 
 
 Day.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=80,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
