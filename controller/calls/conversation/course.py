@@ -136,6 +136,7 @@ class Course:
 
     def begin_talk(self, person: Person, at: datetime) -> None:
         """Let the customer talk with `person`, who leads from now on."""
+        person = self.heard(person, at)
         standing, means = self.standing, self.means
         self.change(
             lead=person,
@@ -146,18 +147,25 @@ class Course:
             talking_since=at,
             ends_at=at + timedelta(seconds=MAX_TALK_S),
         )
-        if not person.agent:
-            return
-        agent = AgentId(person.agent)
-        means.places.talking(agent, means.call.call_id, standing.queue)
-        self.change(talk=standing.talk + 1, last_agent=person.agent)
-        means.places.told(
-            TalkStarted(means.call.call_id, self.standing.talk, means.visit, person.agent, standing.queue, at)
-        )
-        if means.plan.record is not None:
+        if person.agent and means.plan.record is not None:
             number = standing.recorded + 1
             recording = Recording(number, standing.talk_bridge, at, person.agent)
             self.change(recorded=number, recording=recording)
+
+    def heard(self, person: Person, at: datetime) -> Person:
+        """Say that customer and `person` hear each other from now on, if it was not said before."""
+        if not person.agent or person.talk:
+            return person
+        means, talk = self.means, self.standing.talk + 1
+        means.places.talking(AgentId(person.agent), means.call.call_id, self.standing.queue)
+        self.change(talk=talk, last_agent=person.agent)
+        means.places.told(TalkStarted(means.call.call_id, talk, means.visit, person.agent, self.standing.queue, at))
+        return msgspec.structs.replace(person, talk=talk)
+
+    def heard_no_more(self, person: Person | None, at: datetime, how: str, by: Party) -> None:
+        """Say that a third one does not talk with the customer any more."""
+        if person is not None and person.talk:
+            self.means.places.told(TalkEnded(self.means.call.call_id, person.talk, at, by, 0.0, how))
 
     def end_talk(self, at: datetime, how: str, by: Party) -> Person | None:
         """End the talk and everybody's part in it but the lead's, who is returned and still to be let go."""
@@ -166,9 +174,9 @@ class Course:
         self.back(at)
         standing = self.standing
         talked_s = (at - standing.talking_since).total_seconds() if standing.talking_since else 0.0
-        if lead is not None and lead.agent:
+        if lead is not None and lead.talk:
             self.means.places.told(
-                TalkEnded(self.means.call.call_id, standing.talk, at, by, round(standing.away_s, 3), how)
+                TalkEnded(self.means.call.call_id, lead.talk, at, by, round(standing.away_s, 3), how)
             )
         if standing.recording is not None:
             self.change(finished=(*standing.finished, standing.recording))
@@ -254,9 +262,10 @@ class Course:
 
     # --- the end ------------------------------------------------------------------------------------------
 
-    def end(self, how: How, **fields: Any) -> None:
+    def end(self, how: How, at: datetime, by: Party, **fields: Any) -> None:
         """Bring the conversation to its end, whoever is still in it."""
         self.stop_calling()
+        self.heard_no_more(self.standing.other, at, "hangup", by)
         self.let_go(self.standing.other, wrap_up=self.standing.phase is Phase.THREE_WAY)
         if self.standing.slot:
             self.means.places.unpark(self.means.call.call_id)
@@ -269,10 +278,10 @@ class Course:
             ending=Ending(how, **fields),
         )
 
-    def back_to_queue(self, note: str) -> None:
+    def back_to_queue(self, note: str, at: datetime) -> None:
         """Let the customer wait again, before others, with the original entry time."""
         agent = self.standing.last_agent
-        self.end(How.MOVED, queue=self.standing.queue, note=note, from_agent=agent, first=True)
+        self.end(How.MOVED, at, Party.SYSTEM, queue=self.standing.queue, note=note, from_agent=agent, first=True)
 
     # --- what others see ----------------------------------------------------------------------------------
 

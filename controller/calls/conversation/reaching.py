@@ -50,7 +50,16 @@ def _escalate(course: Course, moment: Moment, queue: str) -> None:
     lead = course.end_talk(moment.at, "escalated", Party.CALLEE)
     course.let_go(lead, wrap_up=True)
     agent = lead.agent if lead else ""
-    course.end(How.MOVED, queue=queue, needs=moment.needs, excluded=agent, note=moment.note, from_agent=agent)
+    course.end(
+        How.MOVED,
+        moment.at,
+        Party.CALLEE,
+        queue=queue,
+        needs=moment.needs,
+        excluded=agent,
+        note=moment.note,
+        from_agent=agent,
+    )
 
 
 def phone_transfer(course: Course, moment: Moment) -> None:
@@ -182,7 +191,7 @@ def _not_reached(course: Course, moment: Moment, outcome: str) -> None:
         case _:
             kind = "park" if called.why is Why.RECALL else "transfer_blind"
             course.event(kind, moment.at, target=called.name, outcome=outcome)
-            course.back_to_queue(f"{called.name}: {outcome}")
+            course.back_to_queue(f"{called.name}: {outcome}", moment.at)
 
 
 def _consult_over(course: Course, moment: Moment, name: str, outcome: str) -> None:
@@ -222,16 +231,16 @@ def three_way(course: Course, moment: Moment) -> None:
     course.change(phase=Phase.THREE_WAY, consult_bridge=0, desk_hold=False)
     course.back(moment.at)
     course.event("three_way", moment.at, target=other.name if other else "")
-    if other is not None and other.agent:
-        account = course.account(other.agent)
-        if account is not None:
-            course.means.places.talking(account.agent, course.means.call.call_id, course.standing.queue)
+    if other is not None:
+        heard = course.heard(other, moment.at)
+        course.change(other=heard)
 
 
 def third_leaves(course: Course, moment: Moment) -> None:
     """The third one leaves or is sent away; agent and customer talk on."""
     other = course.standing.other
     course.event("consult_ended", moment.at, target=other.name if other else "", outcome=_LEFT)
+    course.heard_no_more(other, moment.at, "hangup", Party.CALLEE)
     course.let_go(other, wrap_up=True)
     course.change(other=None)
     to_agent(course, moment)
@@ -252,7 +261,7 @@ def found(course: Course, answer: Found, moment: Moment) -> None:
             course.answer_refer(_UNAVAILABLE)
         elif why is Why.RECALL:
             course.event("park", moment.at, target=sought.name, outcome="unreachable")
-            course.back_to_queue("nobody took up the parked customer")
+            course.back_to_queue("nobody took up the parked customer", moment.at)
         else:
             course.refuse("unreachable", f"no device of {sought.name} is there", "take somebody else")
         return

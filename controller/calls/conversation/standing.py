@@ -48,6 +48,8 @@ class Person(msgspec.Struct, frozen=True):
     agent: str = ""
     name: str = ""
     """Of the target, for records and boards: an agent's id, or an extension."""
+    talk: int = 0
+    """The number of this agent's talk with the customer, 0 as long as there is none."""
 
 
 class Why(StrEnum):
@@ -123,7 +125,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     bridge: int
     recorded: int = 0
     talk: int = 0
-    """Number of the current talk, or of the last one."""
+    """Number of the last talk that began."""
     seq: int = 0
     """Number of the last event of a talk."""
     talk_bridge: int

@@ -134,7 +134,7 @@ def park_over(course: Course, moment: Moment) -> None:
     account = course.account(course.standing.parked_by)
     if account is None or course.seek_agent(account, Why.RECALL) is not None:
         course.event("park", moment.at, agent=course.standing.parked_by, outcome="timeout")
-        course.back_to_queue("nobody took up the parked customer")
+        course.back_to_queue("nobody took up the parked customer", moment.at)
 
 
 # --- leaving ------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def park_over(course: Course, moment: Moment) -> None:
 def customer_leaves(course: Course, moment: Moment) -> None:
     """Without the customer there is no call."""
     course.let_go(course.end_talk(moment.at, "hangup", Party.CALLER), wrap_up=True)
-    course.end(How.CUSTOMER_GONE, cause=moment.cause)
+    course.end(How.CUSTOMER_GONE, moment.at, Party.CALLER, cause=moment.cause)
 
 
 def agent_leaves(course: Course, moment: Moment) -> None:
@@ -159,27 +159,27 @@ def agent_leaves(course: Course, moment: Moment) -> None:
         course.means.places.reserve(AgentId(heir.agent), course.means.call.call_id, course.standing.queue)
         course.begin_talk(Person(heir.legs[0], heir.agent, heir.agent), moment.at)
     elif lost:
-        course.back_to_queue("the agent's phone was lost")
+        course.back_to_queue("the agent's phone was lost", moment.at)
     else:
-        course.end(How.AGENT_GONE, cause=moment.cause)
+        course.end(How.AGENT_GONE, moment.at, by, cause=moment.cause)
 
 
 def agent_leaves_unanswered(course: Course, moment: Moment) -> None:
     """The agent has hung up before the consulted one answered: the customer waits again, before others."""
     course.let_go(course.end_talk(moment.at, "hangup", Party.CALLEE), wrap_up=True)
-    course.back_to_queue("the agent left before the consulted one answered")
+    course.back_to_queue("the agent left before the consulted one answered", moment.at)
 
 
 def talk_over(course: Course, moment: Moment) -> None:
     """The talk has lasted too long: nobody is in it any more."""
     course.let_go(course.end_talk(moment.at, "hangup", Party.SYSTEM), wrap_up=True)
-    course.end(How.AGENT_GONE)
+    course.end(How.AGENT_GONE, moment.at, Party.SYSTEM)
 
 
 def failed(course: Course, moment: Moment) -> None:
     """Asterisk refuses to bring them together."""
     course.let_go(course.end_talk(moment.at, "failed", Party.SYSTEM), wrap_up=True)
-    course.back_to_queue("the conversation could not be connected")
+    course.back_to_queue("the conversation could not be connected", moment.at)
 
 
 # --- in every phase -----------------------------------------------------------------------------------------

@@ -318,6 +318,15 @@ async def test_three_way_and_then_one_after_the_other_leaves() -> None:
     talk.exchange.hang_up(marc)
     assert (await talk.parted()).how is How.AGENT_GONE
     assert talk.places.wrapped_up == ["claire", "marc"]
+    assert talk.story() == [
+        "talk 1 claire",
+        "consult claire",
+        "three_way claire",
+        "talk 2 marc",
+        "transfer_attended claire",
+        "end 1 transfer_attended callee",
+        "end 2 hangup callee",
+    ]
     assert talk.ghosts() == NO_GHOSTS
 
 
@@ -330,6 +339,7 @@ async def test_three_way_and_the_third_one_leaves() -> None:
     await talk.wait()
     assert (talk.phase, talk.hears(CUSTOMER)) == (Phase.TALKING, {talk.claire})
     assert talk.places.wrapped_up == ["marc"]  # who talked with the customer
+    assert talk.story()[-3:] == ["talk 2 marc", "consult_ended claire", "end 2 hangup callee"]
 
 
 @on_virtual_time
@@ -340,6 +350,7 @@ async def test_three_way_ends_with_the_customer() -> None:
     talk.exchange.hang_up(CUSTOMER)
     assert (await talk.parted()).how is How.CUSTOMER_GONE
     assert sorted(talk.places.wrapped_up) == ["claire", "marc"]
+    assert talk.story()[-2:] == ["end 1 hangup caller", "end 2 hangup caller"]
     assert talk.ghosts() == NO_GHOSTS
 
 
