@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 
-_YOUNG, _MIDDLE, _OLD = 20_000, 20, 10
+_YOUNG, _MIDDLE, _OLD = 10_000, 5, 5
 """Containers made before the youngest are looked through, and how often that happens before the older ones are."""
 
 
