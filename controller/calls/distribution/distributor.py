@@ -64,7 +64,8 @@ class Distributor:
     """Implements `Places`; `controller.calls.distribution.floordesk.FloorDesk` is the `Desk` over it.
 
     `start`, then `use` with each further release that comes into force, `settled` whenever Asterisk's calls are
-    known; `stop` at the end. `alive` says whether a call still runs.
+    known; `stop` at the end. `alive` says whether a call still runs; what calls change is on disk
+    `keep_after_s` later at the latest, what people change at the end of the turn.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Distributor:
         history: History,
         state_dir: Path,
         alive: Callable[[str], bool],
+        keep_after_s: float = 0.1,
     ) -> None:
         self._recorder = recorder
         self._devices = devices
@@ -96,7 +98,7 @@ class Distributor:
         """Conversations by call, oldest first."""
         self._recent = RecentTalks()
         self._talked: dict[tuple[str, str], str] = {}
-        self._file = StateFile(state_dir / "distribution.json", KeptState, self._kept)
+        self._file = StateFile(state_dir / "distribution.json", KeptState, self._kept, delay_s=keep_after_s)
         self._seen: dict[str, DeviceState] = {}
         self._news = AgentNews(self.floor, clock, self.told)
         self._began_at = clock.now()
@@ -136,7 +138,7 @@ class Distributor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._file.close()
+        await self._file.close()
         self.broadcast.close()
 
     def use(self, release: Release) -> None:

@@ -20,7 +20,8 @@ class StateFile(Generic[T]):
     """One file of JSON, readable by the owner alone. A killed process leaves the old content or the new one.
 
     `soon` writes within `delay_s`, however often it is called; `now` at the end of the loop's turn. What is written
-    is what `read_state` returns then. A disk that takes nothing is logged once, and tried again with each change.
+    is what `read_state` returns then; the disk is left to a thread, since a busy one takes its time. A disk that
+    takes nothing is logged once, and tried again with each change.
     """
 
     def __init__(self, path: Path, kind: type[T], read_state: Callable[[], T], *, delay_s: float = 0.1) -> None:
@@ -30,6 +31,8 @@ class StateFile(Generic[T]):
         self._delay_s = delay_s
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._hurried = False
+        self._again = False
+        self._writing: asyncio.Future[None] | None = None
         self._closed = False
         self.broken = ""
         """Why the last writing failed; empty when it did not."""
@@ -49,7 +52,7 @@ class StateFile(Generic[T]):
     def soon(self) -> None:
         """Write within `delay_s`."""
         if self._timer is None and not self._closed:
-            self._timer = asyncio.get_running_loop().call_later(self._delay_s, self.write)
+            self._timer = asyncio.get_running_loop().call_later(self._delay_s, self._write)
 
     def now(self) -> None:
         """Write once whoever is running has let go of the loop."""
@@ -58,21 +61,35 @@ class StateFile(Generic[T]):
         if self._timer is not None:
             self._timer.cancel()
         self._hurried = True
-        self._timer = asyncio.get_running_loop().call_soon(self.write)
+        self._timer = asyncio.get_running_loop().call_soon(self._write)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Write a last time: what changes from now on is only our own end."""
-        self.write()
         self._closed = True
-
-    def write(self) -> None:
-        """Write at once: a change that waits to be written is in it."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+        self._put(msgspec.json.encode(self._read_state()))
+
+    def _write(self) -> None:
         self._timer, self._hurried = None, False
+        if self._writing is not None:
+            self._again = True
+            return
+        data = msgspec.json.encode(self._read_state())
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._put, data)
+        self._writing.add_done_callback(self._written)
+
+    def _written(self, _: asyncio.Future[None]) -> None:
+        self._writing = None
+        if self._again:
+            self._again = False
+            self.now()
+
+    def _put(self, data: bytes) -> None:
         scratch = self._path.with_suffix(".new")
         try:
-            data = msgspec.json.encode(self._read_state())
             self._path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "wb") as file:

@@ -200,7 +200,7 @@ async def test_a_state_file_is_written_whole_and_seldom(tmp_path: Path) -> None:
     file.soon()
     file.now()
     file.now()
-    await turns(2)
+    await turns(3)
     assert file.load() == {"n": 5}
     (tmp_path / "state" / "x.json").write_text("{")
     assert file.load() is None
@@ -210,11 +210,30 @@ async def test_a_state_file_is_written_whole_and_seldom(tmp_path: Path) -> None:
 async def test_a_disk_that_takes_nothing_is_said_and_survived(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
     file = StateFile(tmp_path / "state" / "x.json", dict[str, int], dict)
-    file.write()
+    file.now()
+    await turns(3)
     assert file.broken
     (tmp_path / "state").unlink()
-    file.write()
+    await file.close()
     assert not file.broken
+    file.now()  # nothing more is written
+    file.soon()
+    (tmp_path / "state" / "x.json").unlink()
+    await asyncio.sleep(1)
+    assert file.load() is None
+
+
+async def test_the_last_state_is_on_disk_however_fast_it_changes(tmp_path: Path) -> None:
+    """On a real loop: the disk is left to a thread, and nothing is written out of order."""
+    values = {"n": 0}
+    file = StateFile(tmp_path / "x.json", dict[str, int], lambda: dict(values), delay_s=0.001)
+    for number in range(300):
+        values["n"] = number
+        file.now() if number % 3 else file.soon()
+        await asyncio.sleep(0)
+    await file.close()
+    assert file.load() == {"n": 299}
+    assert not (tmp_path / "x.new").exists()
 
 
 # --- accounts
