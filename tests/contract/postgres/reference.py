@@ -111,17 +111,14 @@ class Reference:
         for key, talk in self._records.talks.items():
             if (start := self._interval(talk.at)) is not None:
                 self._talk(sums[talk.queue, start], key, talk)
+        for state, seconds in self._wrap_ups():
+            if (start := self._interval(state.at)) is not None:
+                sums[state.queue, start]["wrap_up_s"] += seconds
         return sums
 
     def agents(self) -> Sums:
         sums: Sums = defaultdict(lambda: defaultdict(float))
-        for agent in self._records.states:
-            for since, until, state in self._spans(agent):
-                for begin, end in self._intervals:
-                    seconds = (min(until, end) - max(since, begin)).total_seconds()
-                    if seconds > 0 and state != "logged_out":
-                        sums[agent, begin]["logged_in_s"] += seconds
-                        sums[agent, begin][STATE_COLUMNS[state]] += seconds
+        self._spent(sums)
         for key, offer in self._records.offers.items():
             if (start := self._interval(offer.at)) is not None:
                 row = sums[offer.agent, start]
@@ -131,7 +128,19 @@ class Reference:
         for key, talk in self._records.talks.items():
             if (start := self._interval(talk.at)) is not None:
                 self._talk(sums[talk.agent, start], key, talk)
+        for state, seconds in self._wrap_ups():
+            if (start := self._interval(state.at)) is not None:
+                sums[state.agent, start]["wrap_up_s"] += seconds
         return sums
+
+    def _spent(self, sums: Sums) -> None:
+        for agent in self._records.states:
+            for since, until, state in self._spans(agent):
+                for begin, end in self._intervals:
+                    seconds = (min(until, end) - max(since, begin)).total_seconds()
+                    if seconds > 0 and state != "logged_out":
+                        sums[agent, begin]["logged_in_s"] += seconds
+                        sums[agent, begin][STATE_COLUMNS[state]] += seconds
 
     def numbers(self) -> Sums:
         sums: Sums = defaultdict(lambda: defaultdict(float))
@@ -151,6 +160,7 @@ class Reference:
                 self._visit(row, key, visit)
             for key, talk in talks.items():
                 self._talk(row, key, talk)
+            row["wrap_up_s"] += sum(seconds for state, seconds in self._wrap_ups() if state.call_id == call_id)
         return sums
 
     def _interval(self, at: datetime) -> datetime | None:
@@ -191,13 +201,12 @@ class Reference:
             row["hold_s"] += hold_s
             row["talk_s"] += (over.at - talk.at).total_seconds() - hold_s
             row["transferred"] += isinstance(over, TalkEnded) and over.how in PASSED_ON
-        following = min(
-            (each.at for each in self._records.talks.values() if each.agent == talk.agent and each.at > talk.at),
-            default=datetime.max.replace(tzinfo=UTC),
-        )
-        for since, until, state in self._spans(talk.agent):
-            if state == "wrap_up" and talk.at <= since < following:
-                row["wrap_up_s"] += (until - since).total_seconds()
+
+    def _wrap_ups(self) -> Iterator[tuple[AgentChanged, float]]:
+        for agent, states in self._records.states.items():
+            for state, (since, until, _) in zip(states, self._spans(agent), strict=True):
+                if state.state == "wrap_up":
+                    yield state, (until - since).total_seconds()
 
     def _spans(self, agent: str) -> Iterator[tuple[datetime, datetime, str]]:
         states = self._records.states[agent]

@@ -82,7 +82,7 @@ async def test_every_table_view_and_column_is_explained(database: str):
         "agents", "agent_skills", "agent_queues", "agent_secrets", "agent_states", "agent_spans",
         "queue_visits", "offers", "talks", "talk_events", "dispositions",
         "recordings", "messages", "recording_access", "erasures",
-        "api_tokens", "webhooks", "webhook_deliveries", "visit_outcomes", "talk_outcomes",
+        "api_tokens", "webhooks", "webhook_deliveries", "visit_outcomes", "talk_outcomes", "wrap_ups",
     }  # fmt: skip
     assert [(row["relname"], row["attname"]) for row in rows if not (row["about"] and row["column_about"])] == []
 

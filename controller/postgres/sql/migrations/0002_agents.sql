@@ -188,6 +188,7 @@ comment on column agent_states.queue is 'The queue an offer, a conversation or a
 comment on column agent_states.call_id is 'The call it belongs to; empty for none.';
 comment on column agent_states.by is 'Who did it: the agent, a supervisor, or rule.';
 create index agent_states_by_time on agent_states (since);
+create index agent_states_wrap_ups on agent_states (since) where state = 'wrap_up';
 
 create view agent_spans as
 select s.agent, s.since, n.since as until, s.state, s.presence, s.reason, s.planned_until, s.queue, s.call_id, s.by

@@ -60,31 +60,16 @@ select
     t.how,
     t.how in ('transfer_blind', 'transfer_attended', 'escalated') as transferred,
     e.in_talk_s - least(t.hold_s, e.in_talk_s) as talk_s,
-    least(t.hold_s, e.in_talk_s) as hold_s,
-    coalesce(w.wrap_up_s, 0) as wrap_up_s
+    least(t.hold_s, e.in_talk_s) as hold_s
 from talks t
 join calls c using (call_id)
 cross join lateral (
     select coalesce(t.ended_at, c.ended_at) as ended_at,
            greatest(0, extract(epoch from coalesce(t.ended_at, c.ended_at) - t.started_at))::double precision as in_talk_s
 ) e
-left join lateral (
-    select n.started_at from talks n
-    where n.agent = t.agent and n.started_at > t.started_at
-    order by n.started_at limit 1
-) n on true
-left join lateral (
-    select sum(greatest(0, extract(epoch from
-               coalesce(s.until, least(now(), coalesce(s.planned_until, s.since))) - s.since)))::double precision
-               as wrap_up_s
-    from agent_spans s
-    where s.agent = t.agent and s.state = 'wrap_up' and s.since >= t.started_at
-      and s.since < coalesce(n.started_at, 'infinity')
-) w on true
 where t.agent is not null;
 comment on view talk_outcomes is
-    'What each conversation took, for figures. One whose end nobody saw ended with its call. An agent''s wrap-up '
-    'belongs to the conversation that the agent began last before it.';
+    'What each conversation took, for figures. One whose end nobody saw ended with its call.';
 comment on column talk_outcomes.call_id is 'The call.';
 comment on column talk_outcomes.talk is 'Number of the conversation in the call.';
 comment on column talk_outcomes.visit is 'The visit to a queue that led to it; 0 for none.';
@@ -97,7 +82,19 @@ comment on column talk_outcomes.how is 'How it ended; see talks.';
 comment on column talk_outcomes.transferred is 'Whether the agent passed the customer on; null while it lasts.';
 comment on column talk_outcomes.talk_s is 'Seconds of it, time on hold aside; null while it lasts.';
 comment on column talk_outcomes.hold_s is 'Seconds on hold; null while it lasts.';
-comment on column talk_outcomes.wrap_up_s is 'Seconds of wrap-up after it; so far, while that lasts.';
+
+create view wrap_ups as
+select s.agent, s.queue, s.call_id, s.since,
+       greatest(0, extract(epoch from
+           coalesce(s.until, least(now(), coalesce(s.planned_until, now()))) - s.since))::double precision as wrap_up_s
+from agent_spans s
+where s.state = 'wrap_up';
+comment on view wrap_ups is 'The time of agents after conversations, for figures.';
+comment on column wrap_ups.agent is 'The agent.';
+comment on column wrap_ups.queue is 'The queue of the conversation.';
+comment on column wrap_ups.call_id is 'Its call.';
+comment on column wrap_ups.since is 'When it began; an extension begins a row of its own.';
+comment on column wrap_ups.wrap_up_s is 'Seconds; so far, while it lasts.';
 
 create function figure_intervals(from_time timestamptz, to_time timestamptz, span interval, zone text)
 returns table (starts_at timestamptz, ends_at timestamptz)
@@ -215,16 +212,22 @@ begin atomic
         select t.queue, width_bucket(t.started_at, s.at) as n,
                count(*) as talks,
                coalesce(sum(t.talk_s), 0) as talk_s, coalesce(sum(t.hold_s), 0) as hold_s,
-               coalesce(sum(t.wrap_up_s), 0) as wrap_up_s,
                count(*) filter (where t.transferred) as transferred
         from talk_outcomes t, starts s
         where t.started_at >= from_time and t.started_at < to_time
         group by t.queue, width_bucket(t.started_at, s.at)
     ),
+    wrapped as (
+        select w.queue, width_bucket(w.since, s.at) as n, sum(w.wrap_up_s) as wrap_up_s
+        from wrap_ups w, starts s
+        where w.since >= from_time and w.since < to_time and w.queue <> ''
+        group by w.queue, width_bucket(w.since, s.at)
+    ),
     keys as (
         select v.queue, v.n from visited v
         union select o.queue, o.n from offered_to o
         union select t.queue, t.n from talked t
+        union select w.queue, w.n from wrapped w
     ),
     sums as (
         select k.queue, i.starts_at, i.ends_at,
@@ -240,12 +243,13 @@ begin atomic
                coalesce(v.estimate_missed_by_sum_s, 0) as estimate_missed_by_sum_s,
                coalesce(o.offers, 0) as offers, coalesce(o.offers_missed, 0) as offers_missed,
                coalesce(t.talks, 0) as talks, coalesce(t.talk_s, 0) as talk_s, coalesce(t.hold_s, 0) as hold_s,
-               coalesce(t.wrap_up_s, 0) as wrap_up_s, coalesce(t.transferred, 0) as transferred
+               coalesce(w.wrap_up_s, 0) as wrap_up_s, coalesce(t.transferred, 0) as transferred
         from keys k
         join intervals i on i.n = k.n
         left join visited v on v.queue = k.queue and v.n = k.n
         left join offered_to o on o.queue = k.queue and o.n = k.n
         left join talked t on t.queue = k.queue and t.n = k.n
+        left join wrapped w on w.queue = k.queue and w.n = k.n
     )
     select s.*,
            s.in_level::double precision / nullif(s.offered, 0),
@@ -289,26 +293,33 @@ begin atomic
         select (select s.agent from agent_states s where s.agent > k.agent order by s.agent limit 1)
         from known k where k.agent is not null
     ),
+    told as (
+        -- What each agent was doing when the time began, and every change in it.
+        select b.* from known k cross join lateral (
+            select s.agent, s.since, s.state, s.planned_until from agent_states s
+            where s.agent = k.agent and s.since < from_time
+            order by s.since desc limit 1
+        ) b
+        union all
+        select s.agent, s.since, s.state, s.planned_until from agent_states s
+        where s.since >= from_time and s.since < to_time
+    ),
     spans as (
-        select s.agent, s.state, greatest(s.since, from_time) as since,
-               least(coalesce(s.until, least(now(), coalesce(s.planned_until, now()))), to_time) as until
-        from (
-            select b.* from known k cross join lateral (
-                select * from agent_spans b where b.agent = k.agent and b.since < from_time
-                order by b.since desc limit 1
-            ) b
-            union all
-            select b.* from agent_spans b where b.since >= from_time and b.since < to_time
-        ) s
-        where s.state <> 'logged_out'
+        select t.agent, t.state, greatest(t.since, from_time) as since,
+               least(to_time, coalesce(
+                   lead(t.since) over (partition by t.agent order by t.since),
+                   (select min(n.since) from agent_states n where n.agent = t.agent and n.since > t.since),
+                   least(now(), coalesce(t.planned_until, now())))) as until
+        from told t
     ),
     cut as (
         select p.agent, p.state, i.n,
                extract(epoch from least(p.until, i.ends_at) - greatest(p.since, i.starts_at))::double precision as s
         from spans p
         cross join starts a
-        join intervals i on i.n between width_bucket(p.since, a.at) and width_bucket(p.until, a.at)
-        where p.until > p.since
+        cross join lateral generate_series(width_bucket(p.since, a.at), width_bucket(p.until, a.at)) g (n)
+        join intervals i on i.n = g.n
+        where p.until > p.since and p.state <> 'logged_out'
     ),
     spent as (
         select c.agent, c.n,
@@ -338,16 +349,22 @@ begin atomic
         select t.agent, width_bucket(t.started_at, s.at) as n,
                count(*) as talks,
                coalesce(sum(t.talk_s), 0) as talk_s, coalesce(sum(t.hold_s), 0) as hold_s,
-               coalesce(sum(t.wrap_up_s), 0) as wrap_up_s,
                count(*) filter (where t.transferred) as transferred
         from talk_outcomes t, starts s
         where t.started_at >= from_time and t.started_at < to_time
         group by t.agent, width_bucket(t.started_at, s.at)
     ),
+    wrapped as (
+        select w.agent, width_bucket(w.since, s.at) as n, sum(w.wrap_up_s) as wrap_up_s
+        from wrap_ups w, starts s
+        where w.since >= from_time and w.since < to_time
+        group by w.agent, width_bucket(w.since, s.at)
+    ),
     keys as (
         select p.agent, p.n from spent p
         union select o.agent, o.n from offered_to o
         union select t.agent, t.n from talked t
+        union select w.agent, w.n from wrapped w
     ),
     sums as (
         select k.agent, i.starts_at, i.ends_at,
@@ -358,12 +375,13 @@ begin atomic
                coalesce(o.offers, 0) as offers, coalesce(o.offers_answered, 0) as offers_answered,
                coalesce(o.offers_missed, 0) as offers_missed, coalesce(t.talks, 0) as talks,
                coalesce(t.talk_s, 0) as talk_s, coalesce(t.hold_s, 0) as hold_s,
-               coalesce(t.wrap_up_s, 0) as wrap_up_s, coalesce(t.transferred, 0) as transferred
+               coalesce(w.wrap_up_s, 0) as wrap_up_s, coalesce(t.transferred, 0) as transferred
         from keys k
         join intervals i on i.n = k.n
         left join spent p on p.agent = k.agent and p.n = k.n
         left join offered_to o on o.agent = k.agent and o.n = k.n
         left join talked t on t.agent = k.agent and t.n = k.n
+        left join wrapped w on w.agent = k.agent and w.n = k.n
     )
     select s.*,
            (s.talking_s + s.wrapping_up_s) / nullif(s.talking_s + s.wrapping_up_s + s.free_s + s.ringing_s, 0),
@@ -413,11 +431,18 @@ begin atomic
     ),
     talked as (
         select t.call_id, count(*) as talks, coalesce(sum(t.talk_s), 0) as talk_s,
-               coalesce(sum(t.hold_s), 0) as hold_s, coalesce(sum(t.wrap_up_s), 0) as wrap_up_s,
+               coalesce(sum(t.hold_s), 0) as hold_s,
                count(*) filter (where t.transferred) as transferred
         from talk_outcomes t
         where t.call_id in (select c.call_id from called c)
         group by t.call_id
+    ),
+    wrapped as (
+        -- No call lasts a day: what follows it began by then.
+        select w.call_id, sum(w.wrap_up_s) as wrap_up_s
+        from wrap_ups w
+        where w.since >= from_time and w.since < to_time + interval '1 day'
+        group by w.call_id
     ),
     sums as (
         select c.called_number, i.starts_at, i.ends_at,
@@ -436,12 +461,13 @@ begin atomic
                coalesce(sum(t.talks), 0)::bigint as talks,
                coalesce(sum(t.talk_s), 0) as talk_s,
                coalesce(sum(t.hold_s), 0) as hold_s,
-               coalesce(sum(t.wrap_up_s), 0) as wrap_up_s,
+               coalesce(sum(w.wrap_up_s), 0) as wrap_up_s,
                coalesce(sum(t.transferred), 0)::bigint as transferred
         from called c
         join intervals i on i.n = c.n
         left join visited v on v.call_id = c.call_id
         left join talked t on t.call_id = c.call_id
+        left join wrapped w on w.call_id = c.call_id::text
         group by c.called_number, i.starts_at, i.ends_at
     )
     select s.*,
