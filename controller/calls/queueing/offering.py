@@ -34,6 +34,7 @@ ANNOUNCEMENT_S = 30.0
 """Longest wait of an agent for the caller to have heard that the conversation is recorded."""
 MAX_DEVICES = 10
 _ELSEWHERE = 26
+_ELSEWHERE_ENGAGED = "in_a_call"
 _NORMAL = 16
 _NO_ANSWER = 19
 _NEVER = float("inf")
@@ -138,10 +139,10 @@ class Offering:
         stay = self.stay
         connecting = stay.progress.phase == CONNECTING
         left_s = (stay.notes.ring_until - stay.clock.now()).total_seconds() if stay.notes.ring_until else 0.0
-        reserved = [
-            stay.places.reserve(note.agent, stay.call.call_id, note.queue) is None for note in stay.notes.offers
-        ]
-        for note, ours in zip(stay.notes.offers, reserved, strict=True):
+        # An agent whose phone is not known yet cannot be engaged so soon, but it rings: only another call counts.
+        refusals = [stay.places.reserve(note.agent, stay.call.call_id, note.queue) for note in stay.notes.offers]
+        elsewhere = [refused is not None and refused.code == _ELSEWHERE_ENGAGED for refused in refusals]
+        for note, engaged in zip(stay.notes.offers, elsewhere, strict=True):
             offer = Offer(note.offer, stay.account(note.agent), note.queue, stay.board.now() + left_s)
             offer.legs = [OfferLeg(number, stay.board.leg_id(number)) for number in note.legs]
             self.offers.append(offer)
@@ -151,7 +152,7 @@ class Offering:
                 leg.gone = state is PartyState.ABSENT
                 up = leg if state is PartyState.UP else up
             log.info("queue.offer_adopted", agent=note.agent, alive=len(offer.alive))
-            if not ours:
+            if engaged:
                 await self.end(offer, OfferOutcome.WITHDRAWN)
             elif not offer.alive:
                 await self.end(offer, OfferOutcome.FAILED)  # nobody saw how: the agent is not to be blamed

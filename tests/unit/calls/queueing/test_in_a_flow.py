@@ -25,7 +25,6 @@ from controller.flow.commands import (
     Enqueue,
     Event,
     HungUp,
-    Play,
     Record,
     Recorded,
     VisitProgress,
@@ -274,9 +273,7 @@ def test_an_agent_logs_in_from_the_phone(scene: Scene, refusal: Refused | None, 
 
 
 @pytest.mark.parametrize("missing", ["with_board", "with_services"])
-def test_without_a_switchboard_or_a_distribution_the_queue_fails_and_the_caller_hears_so(
-    tmp_path: Path, missing: str
-):
+def test_without_a_switchboard_or_a_distribution_the_queue_has_failed(tmp_path: Path, missing: str):
     scene = Scene(tmp_path, **{missing: False})
 
     @on_virtual_time
@@ -284,8 +281,7 @@ def test_without_a_switchboard_or_a_distribution_the_queue_fails_and_the_caller_
         await (await scene.begin(scene.incoming()))
 
     case()
-    assert ending(scene).disposition is Disposition.FAILED
-    assert Play(("say/fr/excuse",), bargein=False) in scene.telephones[0].performed
+    assert steps(scene)[0] == ("attente", "failed")
 
 
 def test_the_state_that_was_saved_takes_a_ringing_offer_up_in_another_controller(scene: Scene):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from controller.acd.model import OfferOutcome
+from controller.acd.model import OfferOutcome, Refused
 from controller.calls.asks import Assigned
 from controller.cdr.entries import OfferMade, QueueEntered
 from controller.errors import AsteriskUnreachable
@@ -131,10 +131,26 @@ async def test_an_agent_who_is_in_another_call_by_now_does_not_ring_any_more():
     await world.begin()
     await world.assign(ANNE)
     await world.kill()
-    world.places.taken.add(ANNE.agent)
+    world.places.refuses_reserving = Refused("in_a_call", "taken")
     await world.begin()
     assert world.exchange.ringing() == []
     assert world.outcomes == ["withdrawn"]
+    world.exchange.hang_up("caller")
+    await world.end()
+
+
+@on_virtual_time
+async def test_an_agent_whose_phone_is_not_known_yet_goes_on_ringing():
+    world = World()
+    world.phones(anne=Phone())
+    await world.begin()
+    (leg,) = await world.assign(ANNE)
+    await world.kill()
+    world.places.refuses_reserving = Refused("unreachable", "not registered")
+    await world.begin()
+    world.exchange.pick_up(leg)
+    await world.wait(0.1)
+    assert world.caller_hears == {leg}
     world.exchange.hang_up("caller")
     await world.end()
 

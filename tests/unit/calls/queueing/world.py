@@ -62,8 +62,7 @@ class FakePlaces:
     logged_in: bool = True
     place: int = 1
     estimate: float | None = None
-    taken: set[AgentId] = field(default_factory=set)
-    """Who cannot be reserved."""
+    refuses_reserving: Refused | None = None
     entries: list[Entry] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     ended: list[tuple[AgentId, OfferOutcome]] = field(default_factory=list)
@@ -102,10 +101,9 @@ class FakePlaces:
         self.deliver = None
 
     def reserve(self, agent: AgentId, call_id: str, queue: str) -> Refused | None:
-        if agent in self.taken:
-            return Refused("in_a_call", "taken")
-        self.engaged.add(agent)
-        return None
+        if self.refuses_reserving is None:
+            self.engaged.add(agent)
+        return self.refuses_reserving
 
     def talking(self, agent: AgentId, call_id: str, queue: str) -> None:
         self.talks.append(agent)
