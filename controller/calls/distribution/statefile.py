@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -15,20 +16,23 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+_REST = 50
+"""The loop works at most one part in so many on states."""
+
 
 class StateFile(Generic[T]):
     """One file of JSON, readable by the owner alone. A killed process leaves the old content or the new one.
 
-    `soon` writes within `delay_s`, however often it is called; `now` at the end of the loop's turn. What is written
-    is what `read_state` returns then; the disk is left to a thread, since a busy one takes its time. A disk that
-    takes nothing is logged once, and tried again with each change.
+    `soon` writes within `delay_s` (later where the state is large), however often it is called; `now` at the end of
+    the loop's turn. What is written is what `read_state` returns then; the disk is left to a thread, since a busy one
+    takes its time. A disk that takes nothing is logged once, and tried again with each change.
     """
 
     def __init__(self, path: Path, kind: type[T], read_state: Callable[[], T], *, delay_s: float = 0.1) -> None:
         self._path = path
         self._decoder = msgspec.json.Decoder(kind)
         self._read_state = read_state
-        self._delay_s = delay_s
+        self._least_delay_s = self._delay_s = delay_s
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._hurried = False
         self._again = False
@@ -77,7 +81,10 @@ class StateFile(Generic[T]):
         if self._writing is not None:
             self._again = True
             return
+        began = time.perf_counter()
         data = msgspec.json.encode(self._read_state())
+        # A thousand agents take some milliseconds: then less often, so that calls do not feel it.
+        self._delay_s = max(self._least_delay_s, _REST * (time.perf_counter() - began))
         self._writing = asyncio.get_running_loop().run_in_executor(None, self._put, data)
         self._writing.add_done_callback(self._written)
 
