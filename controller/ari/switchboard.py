@@ -39,6 +39,8 @@ _LINGER_S = 2.0
 _CONFLICT = 409
 _ABSENT = 20
 _SAFETY_S = 1
+_BRIDGE = "mixing,dtmf_events"
+"""Without the second word two phones exchange their RTP past Asterisk's core, and nobody is told of a key."""
 _REFER_STATES = {"unavailable": "channel_unavailable", "denied": "channel_declined"}
 
 
@@ -295,8 +297,7 @@ class AriSwitchboard:
 
     async def refer_progress(self, party: str, state: str) -> None:
         """See `Switchboard.refer_progress`."""
-        states = _REFER_STATES.get(state, state)
-        await self._line.attempt(ari.channels_transfer_progress(party, states=states))
+        await self._line.attempt(ari.channels_transfer_progress(party, states=_REFER_STATES.get(state, state)))
 
     # --- bridges ------------------------------------------------------------------------------------------
 
@@ -304,7 +305,7 @@ class AriSwitchboard:
         """See `Switchboard.bridge`."""
         self._line.own(bridge)
         try:
-            await self._line.request(ari.bridges_create_with_id(bridge, type="mixing"))
+            await self._line.request(ari.bridges_create_with_id(bridge, type=_BRIDGE))
         except AsteriskRefused as error:
             if error.status != _CONFLICT:
                 raise

@@ -149,7 +149,9 @@ class FakeAsterisk:
     def hears(self, party: str) -> set[str]:
         """Return whom or what a party hears just now: parties, `music:<class>`, `ringing`, `sound`."""
         found = self.parties[party]
-        heard = {other for other in self.bridges.get(found.bridge, set()) - {party} if self._speaks(other)}
+        heard: set[str] = set()
+        for other in self.bridges.get(found.bridge, set()) - {party}:
+            heard |= self._spied_on(other) or ({other} if self._speaks(other) else set())
         heard |= {"sound" for sound in self.sounds.values() if sound.target in {party, found.bridge} - {""}}
         if found.music and not any(sound.target == party for sound in self.sounds.values()):
             heard.add(f"music:{found.music}")
@@ -158,10 +160,15 @@ class FakeAsterisk:
         for spy in self.parties.values():
             if spy.how is Listening.WHISPER and spy.spies_on == party:
                 heard |= {other for other in self.bridges.get(spy.bridge, set()) - {spy.party} if self._speaks(other)}
-        if found.spies_on:
-            peers = self.bridges.get(self.parties[found.spies_on].bridge, set())
-            heard |= {other for other in {found.spies_on, *peers} if self._speaks(other)}
-        return heard
+        return heard | self._spied_on(party)
+
+    def _spied_on(self, snoop: str) -> set[str]:
+        """Return whom a snoop hears; nobody for any other party."""
+        spied = self.parties[snoop].spies_on
+        if not spied:
+            return set()
+        peers = self.bridges.get(self.parties[spied].bridge, set())
+        return {other for other in {spied, *peers} if self._speaks(other)}
 
     def ringing(self) -> list[str]:
         """Return the legs that ring, oldest first."""
@@ -196,6 +203,8 @@ class FakeAsterisk:
             self.sounds.pop(sound).timer.cancel()
         for recording in [each for each, one in self.recordings.items() if one.target == party]:
             self.finish(recording)
+        for snoop in [each.party for each in self.parties.values() if each.spies_on == party]:
+            self.end(snoop, 0, by_far_end=True)
         self.tell(party, Gone(party, cause, self.clock.now(), by_far_end=by_far_end))
 
     def leave_bridge(self, party: Party) -> None:
@@ -216,7 +225,7 @@ class FakeAsterisk:
             self.later(phone.refuses_after_s, lambda: self._refuse(party, phone.cause))
         plan = party.plan
         if plan is not None:  # Asterisk gives up by itself, later than its controller
-            self.later(plan.ring_s + 1, lambda: self._refuse(party, 0))
+            self.later(plan.ring_s + 1, lambda: self._refuse(party, NO_ANSWER))
 
     def _refuse(self, party: Party, cause: int) -> None:
         if party.state is PartyState.CALLING:
