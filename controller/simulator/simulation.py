@@ -36,7 +36,7 @@ from controller.flow.commands import (
     Recorded,
 )
 from controller.flow.interpreter import CallFacts, Ending, FlowRun
-from controller.flow.queuenow import NO_QUEUES, QueuesNow
+from controller.flow.queuenow import NO_QUEUES, QueueNow, QueuesNow
 from controller.flow.release import Release
 from controller.flow.runstate import State
 from controller.flow.trace import MASK, StepRecord
@@ -152,14 +152,14 @@ class Simulation:
         self._note(
             "call", f"{self._facts.caller or 'withheld'} → {self._facts.called or self._flow} ({run.language})"
         )
-        run.queues = self._queues_now()
+        run.queues = self._queues()
         command: Command | None = run.start(self._clock.now())
         for _ in range(MAX_COMMANDS):
             self._collect(run)
             if command is None:
                 break
             run = self._reloaded(run, command)
-            run.queues = self._queues_now()
+            run.queues = self._queues()
             event = self._perform(run, command)
             if isinstance(command, Hangup):
                 break
@@ -173,6 +173,13 @@ class Simulation:
         reason = f": {ending.reason}" if ending.reason else ""
         self._note("end", f"{ending.disposition} by {ending.by}, cause {ending.cause}{reason}")
         return result
+
+    def _queues(self) -> QueuesNow:
+        """Return how the queues are: as the scenario says, else empty and open by their calendars."""
+        at, calendars = self._clock.now(), self._release.calendars
+        plans = self._release.queues.items()
+        opened = {name: not plan.calendar or calendars[plan.calendar].status(at) == "open" for name, plan in plans}
+        return {**{name: QueueNow(open=is_open) for name, is_open in opened.items()}, **self._queues_now()}
 
     def _reloaded(self, run: _WatchedRun, command: Command) -> _WatchedRun:
         """Return the run as a restarted controller would find it."""
