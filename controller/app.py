@@ -39,6 +39,7 @@ from controller.journal import Journal
 from controller.postgres import versions
 from controller.postgres.agents import PostgresAgents
 from controller.postgres.history import PostgresHistory
+from controller.postgres.retention import PostgresRetention, Retention
 from controller.postgres.store import PostgresStore
 from controller.speech.edition import edition
 from controller.status import StatusBoard
@@ -137,7 +138,8 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         http = HttpTransport(_ari_url(config), manager.ari_user, manager.ari_password)
         calls = _Calls()
         driver = AriDriver(application=config.asterisk.app, calls=calls, http=http)
-        directory, history = PostgresAgents(store), PostgresHistory(store)
+        retention = _retention(config)
+        directory, history = PostgresAgents(store), PostgresHistory(store, retention)
         distributor = Distributor(
             recorder=journal,
             clock=clock,
@@ -173,6 +175,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         background.start((await _serve_public(parts, stack, directory, history, clock)).sender.run())
         distributor.start(releases.current.release)
         background.start(keeping.run())
+        background.start(PostgresRetention(store).run(retention, clock.now))
         await _open_doors(parts, stack, background)
         stack.push_async_callback(supervisor.stop, config.calls.shutdown_s)
         # What agents do is written down while their calls still run: the next controller finds them as they are.
@@ -217,6 +220,16 @@ async def _open_doors(parts: Parts, stack: AsyncExitStack, background: _Backgrou
     stack.push_async_callback(driver.close)
     # Asterisk dials again within milliseconds; it must find the door shut, not a controller on its way out.
     stack.callback(door.refuse)
+
+
+def _retention(config: Config) -> Retention:
+    days = config.retention
+    return Retention(
+        records_days=days.records_days,
+        recordings_days=days.recordings_days,
+        messages_days=days.messages_days,
+        deliveries_days=days.deliveries_days,
+    )
 
 
 def _ari_url(config: Config) -> str:

@@ -23,6 +23,7 @@ from controller.errors import ConfigError
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Days = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -119,6 +120,20 @@ class Postgres(Section):
     """How much of the record may wait on disk while Postgres is away."""
 
 
+class Retention(Section):
+    """How many days things are kept; 0: for ever. What that means: docs/figures.md."""
+
+    records_days: Days = 730
+    recordings_days: Days = 365
+    """At most; a queue's `record: keep:` may be shorter."""
+    messages_days: Days = 365
+    """At most; a queue's rule may be shorter."""
+    deliveries_days: Days = 30
+    """What was sent to webhooks."""
+    number_key: str = ""
+    """Key of the hashes that erased numbers leave, the same on every node; empty: made in the state folder."""
+
+
 class Log(Section):
     """What is written where."""
 
@@ -143,6 +158,7 @@ class Config(Section):
     sip: Sip = msgspec.field(default_factory=Sip)
     web: Web = msgspec.field(default_factory=Web)
     postgres: Postgres = msgspec.field(default_factory=Postgres)
+    retention: Retention = msgspec.field(default_factory=Retention)
     log: Log = msgspec.field(default_factory=Log)
     calls: Calls = msgspec.field(default_factory=Calls)
 
@@ -153,8 +169,9 @@ _SECRETS = {
     ("asterisk", "ami_password"),
     ("asterisk", "socket_password"),
     ("postgres", "url"),
+    ("retention", "number_key"),
 }
-_LISTS = {"permit", "softphones", "trunk_peers", "local_networks", "control_permit"}
+_LISTS = {"permit", "softphones", "trunk_peers", "local_networks", "control_permit", "webhook_hosts"}
 _OTHER_VARIABLES = {"RAPPEL_CONFIG", "RAPPEL_DEBIAN_MIRROR"}
 _PLACE = re.compile(r" - at `\$\.(?P<section>\w+)\.(?P<key>\w+)[^`]*`")
 

@@ -23,6 +23,7 @@ _MODULES = {
     "board": ("board",),
     "reports": ("figures", "staffing"),
     "answer": ("answer",),
+    "erase": ("erase",),
 }
 
 

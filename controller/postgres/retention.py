@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
+import structlog
 
 from controller.errors import StoreError
 from controller.ids import CallId
@@ -17,6 +19,10 @@ from controller.postgres.connection import AWAY, CONNECT_TIMEOUT_S, away
 from controller.postgres.statements import statement
 from controller.postgres.store import PostgresStore
 
+log = structlog.get_logger(__name__)
+
+EVERY_S = 600.0
+"""Between purges; the first one comes that long after the start."""
 STEP_ROWS = 500
 """Rows of one kind that one statement of a purge deletes, so that nobody waits for it."""
 MAX_STEPS = 40
@@ -43,8 +49,8 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Erased(msgspec.Struct, frozen=True):
     """What became of a number: from how many calls it was taken out.
 
-    `recordings` are of these calls, and their files are still to be erased (`AudioErased`). `running` are calls that
-    were left as they are because they have not ended: erase again afterwards.
+    `recordings` are of these calls; their time is over, so that the controller erases the files within minutes.
+    `running` are calls that were left as they are because they have not ended: erase again afterwards.
     """
 
     calls: int
@@ -57,6 +63,21 @@ class PostgresRetention:
 
     def __init__(self, store: PostgresStore) -> None:
         self._store = store
+
+    async def run(self, retention: Retention, now: Callable[[], datetime], *, every_s: float = EVERY_S) -> None:
+        """Purge now and again until cancelled; what is left over after a purge is taken up soon, not at once."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                gone = await self.purge(retention, now())
+                while max(gone.values(), default=0) >= STEP_ROWS * MAX_STEPS:
+                    await asyncio.sleep(every_s / 100)
+                    gone = await self.purge(retention, now())
+            except StoreError as error:
+                log.info("retention.postponed", error=str(error))
+            else:
+                if any(gone.values()):
+                    log.info("retention.purged", **gone)
 
     async def purge(self, retention: Retention, at: datetime) -> Mapping[str, int]:
         """Delete what is older at `at` than it is to be kept; return how many rows of each kind.

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import asyncio
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 
 from controller.cdr.entries import (
     AgentChanged,
@@ -16,6 +20,7 @@ from controller.cdr.entries import (
     LegStarted,
     Role,
 )
+from controller.cli import cli
 from controller.errors import StoreError
 from controller.ports import ExpiredAudio
 from controller.postgres import retention as retention_module
@@ -187,6 +192,66 @@ async def test_an_erasure_needs_a_number_a_name_and_a_key(keeper: PostgresRetent
         with pytest.raises(StoreError):
             await keeper.erase(numbers, key, by)
     assert number_hash(CALLER, KEY) != number_hash(CALLER, KEY + b"2")
+
+
+async def test_recordings_of_an_erased_number_are_due_at_once(keeper: PostgresRetention, store: PostgresStore):
+    await store.write([*history(0), *visit(0)])
+    await (await store.pool()).execute(
+        "update recordings set keep_until = now() + interval '1 year', kept_at = now()"
+    )
+    past = PostgresHistory(store)
+    assert await past.expired_audio(datetime.now(UTC), 10) == []
+    erased = await keeper.erase([CALLER], KEY, "cli")
+    assert await past.expired_audio(datetime.now(UTC), 10) == list(erased.recordings) != []
+
+
+async def test_purging_goes_on_in_the_background(
+    keeper: PostgresRetention, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+):
+    await store.write([entry for number in range(9) for entry in history(number)])
+    monkeypatch.setattr(retention_module, "STEP_ROWS", 2)
+    monkeypatch.setattr(retention_module, "MAX_STEPS", 2)
+    pool = await store.pool()
+    await pool.execute("alter table asterisk_cdr rename to gone")  # and a failure is only put off
+    running = asyncio.create_task(keeper.run(YEAR, lambda: START + 999 * DAY, every_s=0.02))
+    async with asyncio.timeout(10):
+        while await pool.fetchval("select count(*) from calls") > 5:
+            await asyncio.sleep(0.01)
+        await pool.execute("alter table gone rename to asterisk_cdr")
+        while await pool.fetchval("select count(*) from calls"):
+            await asyncio.sleep(0.01)
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def erase(*words: str, **settings: str) -> Result:
+    environ = {"RAPPEL_ARI_URL": "http://127.0.0.1:9", "RAPPEL_ASTERISK_ARI_PASSWORD": "x" * 20}
+    environ |= {"RAPPEL_ASTERISK_AMI_PASSWORD": "x" * 20, "RAPPEL_ASTERISK_SOCKET_PASSWORD": "x" * 20, **settings}
+    return await asyncio.to_thread(CliRunner().invoke, cli, ["erase", *words], env=environ)
+
+
+async def test_the_command_erases_and_keeps_its_key(store: PostgresStore, database: str, tmp_path: Path):
+    await store.write([*history(0), *visit(0), *history(1)[:9]])
+    here = {"RAPPEL_POSTGRES_URL": database, "RAPPEL_NODE_STATE_DIR": str(tmp_path / "state")}
+    asked = await erase(CALLER, "--by", "cli", **here)
+    assert asked.exit_code == 1
+    assert "Aborted" in asked.output
+    done = await erase(CALLER, "0123456789", "--by", "cli", "--yes", **here)
+    assert "Taken out of 1 calls; 1 recordings are erased within minutes." in done.output
+    assert f"Call {history(1)[0].call_id} still runs" in done.output
+    assert done.exit_code == 1
+    await store.write(history(1)[9:])
+    again = await erase(CALLER, "--by", "cli", "--yes", **here)
+    assert (again.exit_code, again.output) == (0, "Taken out of 1 calls; 0 recordings are erased within minutes.\n")
+    key = tmp_path / "state" / "number.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert len(await PostgresRetention(store).erasures(CALLER, key.read_bytes())) == 2
+    configured = await erase(CALLER, "--by", "cli", "--yes", **here, RAPPEL_RETENTION_NUMBER_KEY=KEY.decode())
+    assert configured.exit_code == 0
+    assert len(await PostgresRetention(store).erasures(CALLER, KEY)) == 1
+    short = await erase(CALLER, "--by", "cli", "--yes", **here, RAPPEL_RETENTION_NUMBER_KEY="short")
+    assert "too short" in str(short.exception)
 
 
 async def test_postgres_away_is_a_store_error(tmp_path):
