@@ -84,6 +84,7 @@ class Offering:
         fresh = [agent for agent in agents if all(offer.agent.agent != agent.agent for offer in self.offers)]
         contacts = await self._contacts(fresh)
         number, leg = stay.progress.offer, stay.progress.leg
+        made: list[Offer] = []
         calls: list[tuple[Offer, OfferLeg, str]] = []
         for agent, devices in zip(fresh, contacts, strict=True):
             number += 1
@@ -92,12 +93,13 @@ class Offering:
                 leg += 1
                 offer.legs.append(OfferLeg(leg, stay.board.leg_id(leg)))
                 calls.append((offer, offer.legs[-1], device))
-            self.offers.append(offer)
-            stay.places.told(
-                OfferMade(stay.call.call_id, stay.progress.visit, number, agent.agent, queue, stay.clock.now())
-            )
+            made.append(offer)
+        self.offers += made
         stay.note(ring_until=stay.clock.now() + timedelta(seconds=plan.rules.ring_s))
         self._keep(offer=number, leg=leg, bridge=leg)
+        call_id, visit, at = stay.call.call_id, stay.progress.visit, stay.clock.now()
+        for offer in made:
+            stay.places.told(OfferMade(call_id, visit, offer.number, offer.agent.agent, queue, at))
         await self._call(calls, plan)
         for offer in [each for each in self.offers if not each.legs]:
             await self.end(offer, OfferOutcome.UNREACHABLE)
@@ -156,9 +158,10 @@ class Offering:
                 await self.end(offer, OfferOutcome.WITHDRAWN)
             elif not offer.alive:
                 await self.end(offer, OfferOutcome.FAILED)  # nobody saw how: the agent is not to be blamed
-            elif up is not None and connecting:
-                offer.picked = up
-                await self._ready_to_talk(offer)
+            elif connecting:
+                if up is not None and note.agent == stay.progress.agent:
+                    offer.picked = up
+                    await self._ready_to_talk(offer)
             elif up is not None:
                 await self._answered(offer, up)
 
@@ -256,8 +259,14 @@ class Offering:
             return False
         board, bridge = stay.board, stay.board.bridge_id(leg.number)
         now = stay.clock.now()
-        stay.note(offers=(OfferNote(offer.number, offer.agent.agent, offer.queue, (leg.number,)),))
-        stay.keep(phase=CONNECTING, agent=offer.agent.agent, legs=(leg.number,), bridge=leg.number, connected_at=now)
+        others = [other.number for each in self.offers for other in each.alive if other is not leg]
+        stay.note(offers=self._notes())
+        stay.keep(
+            phase=CONNECTING,
+            agent=offer.agent.agent,
+            legs=(leg.number, *others),
+            connected_at=now,
+        )
         await self.announcer.hush()
         try:
             await board.bridge(bridge)
@@ -268,7 +277,7 @@ class Offering:
             return False
         self.connected = offer
         self.offers.remove(offer)
-        stay.note(offers=())  # written with what the conversation keeps first
+        stay.let_go(leg.number)
         stay.places.told(OfferEnded(stay.call.call_id, offer.number, now, OfferOutcome.CONNECTED.value))
         stay.places.told(QueueExited(stay.call.call_id, stay.progress.visit, now, "connected", offer.agent.agent))
         stay.places.connected(stay.entry, offer.agent.agent)
@@ -332,11 +341,14 @@ class Offering:
     def _asks_key(self, offer: Offer) -> bool:
         return bool(self.stay.plans.get(offer.queue, self.stay.plan).accept_key)
 
-    def _keep(self, **changes: int) -> None:
-        notes = tuple(
+    def _notes(self) -> tuple[OfferNote, ...]:
+        return tuple(
             OfferNote(offer.number, offer.agent.agent, offer.queue, tuple(leg.number for leg in offer.alive))
             for offer in self.offers
         )
+
+    def _keep(self, **changes: int) -> None:
+        notes = self._notes()
         self.stay.note(offers=notes)
         self.stay.keep(
             phase=OFFERING if notes else WAITING,

@@ -124,6 +124,12 @@ class Stay:
         """Change notes; written with the next `keep`."""
         self.notes = msgspec.structs.replace(self.notes, **changes)
 
+    def let_go(self, leg: int) -> None:
+        """Only `leg` is left, and goes into a conversation, which writes that down with the first it keeps."""
+        self.note(offers=())
+        detail = {**self.progress.detail, NOTES: msgspec.to_builtins(self.notes)}
+        self.progress = msgspec.structs.replace(self.progress, legs=(leg,), detail=detail)
+
     def account(self, agent: AgentId) -> AgentAccount:
         """Return an agent's account; a bare one when it was deleted meanwhile."""
         return self.places.account(agent) or AgentAccount(agent=agent, name=agent, extension="")

@@ -135,9 +135,10 @@ class Visit:
     async def _talk(self) -> Parted:
         stay = self.stay
         board, progress = stay.board, stay.progress
-        leg = board.leg_id(progress.legs[0]) if progress.legs else ""
         agent = stay.account(AgentId(progress.agent))
-        return await self.converse(stay, agent, leg, board.bridge_id(progress.bridge))
+        # A leg is called into the bridge of its own number. A conversation that goes on has its own notes of both.
+        number = progress.legs[0] if progress.legs else progress.bridge
+        return await self.converse(stay, agent, board.leg_id(number), board.bridge_id(number))
 
     # --- the end ----------------------------------------------------------------------------------------------
 

@@ -214,7 +214,8 @@ class World:
     async def assign(self, *agents: AgentAccount, queue: str = "support") -> list[str]:
         """Match the caller with `agents`; return the legs that ring then."""
         self.places.engaged |= {each.agent for each in agents}
-        await self.ask(Assigned(agents, queue))
+        if not await self.ask(Assigned(agents, queue)):
+            self.places.engaged -= {each.agent for each in agents}  # as the distribution does
         return self.exchange.ringing()
 
     def phones(self, **phones: Phone | list[Phone]) -> None:
