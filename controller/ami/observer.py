@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from controller.ami.security import EVENTS as SECURITY_EVENTS
-from controller.ami.security import SecurityLog
+from controller.ami.security import SecurityLog, source_of
 from controller.ami.wire import AmiConnection
 from controller.calls.clock import SystemClock
 from controller.cdr.entries import AsteriskCdr
@@ -110,6 +110,7 @@ class AmiObserver:
         self._connection: AmiConnection | None = None
         self._subscriptions: list[_Subscription] = []
         self._cdr_takers: list[Callable[[AsteriskCdr], object]] = []
+        self._security_takers: list[Callable[[str, str], object]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
 
@@ -134,6 +135,10 @@ class AmiObserver:
         `take` runs in the reader: it returns at once, as `Recorder.record` does.
         """
         self._cdr_takers.append(take)
+
+    def on_security(self, take: Callable[[str, str], object]) -> None:
+        """Call `take` with the name of each security event and the address that it is about, like `on_cdr`."""
+        self._security_takers.append(take)
 
     def _take_cdr(self, headers: dict[str, str]) -> None:
         fields = {key: value for key, value in headers.items() if key not in {"Event", "Privilege"}}
@@ -216,6 +221,8 @@ class AmiObserver:
         self.counters.events += 1
         if name in SECURITY_EVENTS:
             self.security.take(name, headers, self._clock.monotonic())
+            for take in self._security_takers:
+                take(name, source_of(headers.get("RemoteAddress", "")))
         elif name == "Cdr":
             self._take_cdr(headers)
         elif name in STATUS_EVENTS:

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from controller.ari.bans import AriBans
 from controller.ari.connection import AriConnection, Metrics, Snapshot
 from controller.ari.devices import AriDevices
 from controller.ari.events import AnyEvent
@@ -53,7 +54,7 @@ class AriDriver:
     """Everything of one Asterisk on ARI, wired.
 
     `connection` is for `link.Door` (Asterisk dials us) or `link.dial` (we dial Asterisk), `devices` the agents'
-    SIP accounts. Close with `close`: the calls stay with Asterisk.
+    SIP accounts, `bans` whom Asterisk refuses. Close with `close`: the calls stay with Asterisk.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class AriDriver:
         self.connection = AriConnection(application, self.router, metrics=metrics)
         self.transport = RoutedTransport(self.connection.rest, http)
         self.devices = AriDevices(application, self.transport, self.connection)
+        self.bans = AriBans(self.transport, self.connection)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -80,6 +82,7 @@ class AriDriver:
         for task in self._tasks:
             task.cancel()
         await self.devices.close()
+        await self.bans.close()
         await self.connection.close()
         await self._http.close()
 
@@ -153,6 +156,7 @@ class AriDriver:
     def _settled(self, snapshot: Snapshot) -> None:
         self._calls.settle(snapshot.channels.keys())
         self.devices.connected()
+        self.bans.connected()
         self._start(self._reap(snapshot))
 
     async def _reap(self, snapshot: Snapshot) -> None:
