@@ -34,7 +34,7 @@ ANNOUNCEMENT_S = 30.0
 """Longest wait of an agent for the caller to have heard that the conversation is recorded."""
 MAX_DEVICES = 10
 _ELSEWHERE = 26
-_ELSEWHERE_ENGAGED = "in_a_call"
+_ENGAGED = "in_a_call"
 _NORMAL = 16
 _NO_ANSWER = 19
 _NEVER = float("inf")
@@ -143,27 +143,31 @@ class Offering:
         left_s = (stay.notes.ring_until - stay.clock.now()).total_seconds() if stay.notes.ring_until else 0.0
         # An agent whose phone is not known yet cannot be engaged so soon, but it rings: only another call counts.
         refusals = [stay.places.reserve(note.agent, stay.call.call_id, note.queue) for note in stay.notes.offers]
-        elsewhere = [refused is not None and refused.code == _ELSEWHERE_ENGAGED for refused in refusals]
-        for note, engaged in zip(stay.notes.offers, elsewhere, strict=True):
+        for note in stay.notes.offers:
             offer = Offer(note.offer, stay.account(note.agent), note.queue, stay.board.now() + left_s)
             offer.legs = [OfferLeg(number, stay.board.leg_id(number)) for number in note.legs]
-            self.offers.append(offer)
-            up = None
-            for leg in offer.legs:
-                state = await stay.board.state_of(leg.party)
-                leg.gone = state is PartyState.ABSENT
-                up = leg if state is PartyState.UP else up
-            log.info("queue.offer_adopted", agent=note.agent, alive=len(offer.alive))
-            if engaged:
+            self.offers.append(offer)  # all, before the first is looked at: what is kept names them all
+        for offer, refused in zip(list(self.offers), refusals, strict=True):
+            up = await self._look_at(offer)
+            log.info("queue.offer_adopted", agent=offer.agent.agent, alive=len(offer.alive))
+            if refused is not None and refused.code == _ENGAGED:
                 await self.end(offer, OfferOutcome.WITHDRAWN)
             elif not offer.alive:
                 await self.end(offer, OfferOutcome.FAILED)  # nobody saw how: the agent is not to be blamed
-            elif connecting:
-                if up is not None and note.agent == stay.progress.agent:
-                    offer.picked = up
-                    await self._ready_to_talk(offer)
-            elif up is not None:
+            elif up is not None and not connecting:
                 await self._answered(offer, up)
+            elif up is not None and offer.agent.agent == stay.progress.agent:
+                offer.picked = up
+                await self._ready_to_talk(offer)
+
+    async def _look_at(self, offer: Offer) -> OfferLeg | None:
+        """See which legs are there; return one that was answered."""
+        up = None
+        for leg in offer.legs:
+            state = await self.stay.board.state_of(leg.party)
+            leg.gone = state is PartyState.ABSENT
+            up = leg if state is PartyState.UP else up
+        return up
 
     # --- what happens -----------------------------------------------------------------------------------------
 

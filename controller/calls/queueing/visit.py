@@ -28,10 +28,10 @@ log = structlog.get_logger(__name__)
 
 MAX_VISITS = 50
 """Queues that one call may pass through without its flow having a say."""
-ATTEMPTS = 3
+ATTEMPTS = 10
 INTERRUPTED_WITHIN_S = 60.0
 """A visit is given up when Asterisk goes out of reach so often within that time."""
-RECONNECT_S = 10.0
+RECONNECT_S = 60.0
 _OURS = frozenset({WAITING, OFFERING, CONNECTING})
 
 

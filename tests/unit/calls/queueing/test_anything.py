@@ -107,7 +107,7 @@ USUAL = [
 ]
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     kind=st.sampled_from(sorted(PLANS)),
     acts=st.lists(st.tuples(st.sampled_from([*USUAL, "leave"]), st.integers(0, 11), st.booleans()), max_size=25),
