@@ -26,6 +26,7 @@ from controller.calls.call import Surroundings
 from controller.calls.clock import SystemClock
 from controller.calls.distribution.distributor import Distributor
 from controller.calls.distribution.services import DistributionServices
+from controller.calls.guard import Guard
 from controller.calls.incoming import IncomingCall
 from controller.calls.keeping import Keeping
 from controller.calls.releases import AudioIndex, LiveRelease, Releases
@@ -138,6 +139,8 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         http = HttpTransport(_ari_url(config), manager.ari_user, manager.ari_password)
         calls = _Calls()
         driver = AriDriver(application=config.asterisk.app, calls=calls, http=http)
+        guard = Guard(driver.bans.ban, clock, trusted=["127.0.0.1", "::1", *config.sip.trunk_peers])
+        ami.on_security(guard.failed)
         retention = _retention(config)
         directory, history = PostgresAgents(store), PostgresHistory(store, retention)
         distributor = Distributor(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
-from ipaddress import ip_address, ip_network
+from collections.abc import Callable, Collection, Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 import structlog
@@ -40,7 +40,7 @@ class Guard:
         self._limit = limit
         self._window_s = window_s
         self._ban_s = ban_s
-        self._trusted = [ip_network(network, strict=False) for network in trusted]
+        self._trusted = list(_networks(trusted))
         self._seen: dict[str, deque[float]] = {}
 
     def failed(self, event: str, address: str) -> None:
@@ -70,3 +70,11 @@ class Guard:
             del self._seen[address]
         if len(self._seen) >= _MAX_ADDRESSES:
             del self._seen[next(iter(self._seen))]
+
+
+def _networks(trusted: Collection[str]) -> Iterator[IPv4Network | IPv6Network]:
+    for network in trusted:
+        try:
+            yield ip_network(network, strict=False)
+        except ValueError:
+            log.warning("not_a_network", network=network, advice="name trusted peers by address or network (CIDR)")
