@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 import msgspec
 
 from controller.acd.floor import Floor
-from controller.acd.model import AgentId
+from controller.acd.model import AgentId, AgentState
 from controller.acd.state import AgentFacts
 from controller.calls.distribution.matcher import wall
 from controller.cdr.entries import AgentChanged
 from controller.ports import Clock
 
+BUSY_S = 0.3
+"""A device that is busy for less is told of by nobody: our own leg that is just ending."""
 _CLOCK_ERROR_S = 1.0  # by so much the time of day may move against the monotonic clock without that being news
 
 
@@ -29,12 +31,16 @@ class ToldState(msgspec.Struct, frozen=True):
 
 
 class AgentNews:
-    """What was told of each agent, and what is to be told now."""
+    """What was told of each agent, and what is to be told now. `again` asks to be told to `tell` after a while."""
 
-    def __init__(self, floor: Floor, clock: Clock, told: Callable[[AgentChanged], None]) -> None:
+    def __init__(
+        self, floor: Floor, clock: Clock, told: Callable[[AgentChanged], None], again: Callable[[float], None]
+    ) -> None:
         self._floor = floor
         self._clock = clock
         self._entry_told = told
+        self._again = again
+        self._postponed: set[AgentId] = set()
         self._last: dict[AgentId, ToldState] = {}
         self._last_at: dict[AgentId, datetime] = {}
 
@@ -42,10 +48,17 @@ class AgentNews:
         """Tell all that has changed since last time, as done `by`; return whether somebody's presence has."""
         now = self._clock.monotonic()
         presence = False
-        for agent in self._floor.changed():
+        postponed, self._postponed = self._postponed, set()
+        for agent in dict.fromkeys((*self._floor.changed(), *sorted(postponed))):
             facts = self._floor.view(agent, now)
-            if facts is not None:
+            if facts is None:
+                continue
+            if facts.state is AgentState.BUSY and now < facts.since + BUSY_S:
+                self._postponed.add(agent)
+            else:
                 presence |= self._tell(facts, by)
+        if self._postponed - postponed:
+            self._again(BUSY_S)
         return presence
 
     def kept(self) -> dict[str, ToldState]:

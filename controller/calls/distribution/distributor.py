@@ -23,13 +23,13 @@ from controller.calls.distribution.accounts import Accounts
 from controller.calls.distribution.agentnews import AgentNews, ToldState
 from controller.calls.distribution.broadcast import Broadcast
 from controller.calls.distribution.ghosts import GhostWatch
+from controller.calls.distribution.learning import learn_past
 from controller.calls.distribution.ledger import Ledger, LedgerState
 from controller.calls.distribution.matcher import Deliver, Matcher, wall
 from controller.calls.distribution.parking import Parking
 from controller.calls.distribution.recent import RecentTalks
 from controller.calls.distribution.statefile import StateFile
 from controller.cdr.entries import DistributionEntry
-from controller.errors import StoreError
 from controller.flow.queues import QueuePlan
 from controller.flow.release import Release
 from controller.ports import AgentDirectory, Clock, Devices, DeviceState, History, Recorder
@@ -45,7 +45,6 @@ ALONE_S = 5.0
 """So long Asterisk is waited for; then states are told without it."""
 SWEEP_S = 2.0
 """How often it is looked whether the calls that hold agents and places still run."""
-_HISTORY_RETRY_S = 10.0
 _TALKED_REMEMBERED = 5000
 
 
@@ -100,7 +99,7 @@ class Distributor:
         self._talked: dict[tuple[str, str], str] = {}
         self._file = StateFile(state_dir / "distribution.json", KeptState, self._kept, delay_s=keep_after_s)
         self._seen: dict[str, DeviceState] = {}
-        self._news = AgentNews(self.floor, clock, self.told)
+        self._news = AgentNews(self.floor, clock, self.told, self._tell_after)
         self._began_at = clock.now()
         self._settled = False
         self._quiet = True
@@ -125,7 +124,9 @@ class Distributor:
         self._devices.watch(self._device_changed)
         self._tasks = [
             asyncio.create_task(self.accounts.watch(), name="agents-accounts"),
-            asyncio.create_task(self._load_history(release), name="distribution-history"),
+            asyncio.create_task(
+                learn_past(self._history, release, self.ledger, self._recent, self.clock), name="distribution-history"
+            ),
             asyncio.create_task(self._sweep(), name="distribution-sweep"),
         ]
         self._later(ALONE_S, self._speak)
@@ -345,6 +346,10 @@ class Distributor:
     def _later(self, delay_s: float, work: Callable[[], None]) -> None:
         self._handles.append(asyncio.get_running_loop().call_later(delay_s, work))
 
+    def _tell_after(self, delay_s: float) -> None:
+        """Tell again when what is not worth telling yet has either passed or lasted."""
+        asyncio.get_running_loop().call_later(delay_s, self.matcher.stir)
+
     def _let_go(self) -> None:
         self.matcher.held = False
         self.matcher.stir()
@@ -357,26 +362,8 @@ class Distributor:
     def _all_resumed(self) -> None:
         """Whoever was going to come back has."""
         self._resumed = True
-        self.ledger.forget_calls(self._alive)
-
-    async def _load_history(self, release: Release) -> None:
-        """Learn from the record what this node's own file does not tell, as soon as Postgres can be asked."""
-        while True:
-            try:
-                await self._learn(release)
-            except StoreError as error:
-                log.info("distribution.history_postponed", error=str(error))
-                await asyncio.sleep(_HISTORY_RETRY_S)
-            else:
-                return
-
-    async def _learn(self, release: Release) -> None:
-        now = self.clock.now()
-        longest_s = max((plan.rules.sticky_within_s for plan in release.queues.values()), default=0.0)
-        if longest_s > 0:
-            self._recent.load(await self._history.last_talks(now - timedelta(seconds=longest_s)))
-        if not self.ledger.has_day(now):
-            self.ledger.load_day(await self._history.day(self.ledger.midnight(now)), now)
+        for entry in self.ledger.left_open(self._alive, self.clock.now()):
+            self.told(entry)
 
     async def _sweep(self) -> None:
         """Free what calls that do not run hold, for ever."""

@@ -22,12 +22,14 @@ from controller.cdr.entries import (
     DistributionEntry,
     OfferEnded,
     OfferMade,
+    Party,
     QueueEntered,
     QueueExited,
     TalkEnded,
     TalkEvent,
     TalkStarted,
 )
+from controller.ids import CallId
 from controller.ports import QueueDay
 
 MAX_OPEN = 20_000
@@ -126,12 +128,19 @@ class Ledger:
         """Go on from what an earlier controller kept."""
         self._state, self._restored = state, True
 
-    def forget_calls(self, alive: Callable[[str], bool]) -> None:
-        """Drop what is open of calls that are not `alive`: nobody will close it."""
-        state = self._state
-        state.visits = {key: each for key, each in state.visits.items() if alive(key.partition(" ")[0])}
-        state.offers = {key: each for key, each in state.offers.items() if alive(key.partition(" ")[0])}
-        state.talks = {key: each for key, each in state.talks.items() if alive(key.partition(" ")[0])}
+    def left_open(self, alive: Callable[[str], bool], at: datetime) -> list[DistributionEntry]:
+        """Return the ends of what calls that are not `alive` left open: nobody else will write them.
+
+        Such a call ended while no controller was there; how its talk ended is not known (`lost`).
+        """
+        state, found = self._state, list[DistributionEntry]()
+        for call_id, number in _gone(state.offers, alive):
+            found.append(OfferEnded(call_id, number, at, "customer_left"))
+        for call_id, number in _gone(state.visits, alive):
+            found.append(QueueExited(call_id, number, at, "abandoned"))
+        for call_id, number in _gone(state.talks, alive):
+            found.append(TalkEnded(call_id, number, at, Party.SYSTEM, how="lost"))
+        return found
 
     def _visit(self, entry: QueueEntered | QueueExited) -> Told:
         key = _key(entry.call_id, entry.visit)
@@ -190,6 +199,12 @@ class Ledger:
 
 def _key(call_id: str, number: int) -> str:
     return f"{call_id} {number}"
+
+
+def _gone(opened: Iterable[str], alive: Callable[[str], bool]) -> list[tuple[CallId, int]]:
+    """Return call and number of the keys whose call is not alive."""
+    keys = [key.partition(" ") for key in opened]
+    return [(CallId(call_id), int(number)) for call_id, _, number in keys if not alive(call_id)]
 
 
 def _bounded(opened: dict[str, Any]) -> dict[str, Any]:

@@ -191,6 +191,28 @@ async def test_devices_say_who_can_be_called(tmp_path: Path) -> None:
 
 
 @on_virtual_time
+async def test_a_leg_of_ours_that_is_just_ending_is_no_news(tmp_path: Path) -> None:
+    here = await hall(tmp_path)
+    here.login("ada")
+    here.distributor.talking(ADA, "c1", "help")
+    here.phones.be("2001", "a-leg")
+    here.calls.add("c1")
+    await asyncio.sleep(1)
+    here.distributor.released(ADA, wrap_up=False)
+    await asyncio.sleep(0.02)
+    here.phones.be("2001")
+    await asyncio.sleep(1)
+    assert here.recorder.states("ada") == ["free", "talking", "free"]
+    here.phones.be("2001", "1700.5")
+    await asyncio.sleep(0.2)
+    assert here.state("ada") is AgentState.BUSY  # and nothing is offered
+    assert here.recorder.states("ada")[-1] == "free"
+    await asyncio.sleep(0.2)
+    assert here.recorder.states("ada")[-1] == "busy"
+    await here.close()
+
+
+@on_virtual_time
 async def test_an_account_that_goes_is_logged_out_after_the_call(tmp_path: Path) -> None:
     here = await hall(tmp_path, agents=2)
     here.login("ada", "bob")

@@ -137,18 +137,22 @@ def test_what_watchers_are_told_names_queue_and_agent() -> None:
     ]
 
 
-def test_the_ledger_goes_on_after_a_restart_and_forgets_calls_that_are_gone() -> None:
-    made = ledger()
+def test_the_ledger_goes_on_after_a_restart_and_closes_what_nobody_will() -> None:
+    made, gone = ledger(), CallId("gone")
     visit(made, 1, 3.0, "connected")
     made.note(QueueEntered(CALL, 2, "ventes", AT, AT))
-    made.note(QueueEntered(CallId("gone"), 1, "ventes", AT, AT))
+    made.note(QueueEntered(gone, 1, "ventes", AT, AT))
+    made.note(OfferMade(gone, 4, 1, "ada", "ventes", AT))
+    made.note(TalkStarted(gone, 2, 1, "bob", "ventes", AT))
     kept = msgspec.json.decode(msgspec.json.encode(made.kept()), type=LedgerState)
     again = ledger()
     again.restore(kept)
-    again.forget_calls(lambda call_id: call_id == CALL)
+    ends = again.left_open(lambda call_id: call_id == CALL, later(9))
+    assert [type(end) for end in ends] == [OfferEnded, QueueExited, TalkEnded]
+    assert [again.note(end).agent for end in ends] == ["ada", "", "bob"]
+    assert again.left_open(lambda call_id: call_id == CALL, later(9)) == []
     assert again.note(QueueExited(CALL, 2, later(30), "abandoned")).queue == "ventes"
-    assert again.note(QueueExited(CallId("gone"), 1, later(30), "abandoned")).queue == ""
-    assert again.day("ventes", AT) == QueueDay("ventes", 2, 1, 1, 0, 1)
+    assert again.day("ventes", AT) == QueueDay("ventes", 3, 1, 2, 0, 1)
 
 
 # --- last talks, parking
