@@ -88,8 +88,8 @@ class Held:
 class Referred:
     """A party's device asked for a transfer (REFER). Answer with `Switchboard.refer_progress`.
 
-    `target` is the number asked for; `with_party` the other leg of ours when the device joins two of its calls
-    (attended, Replaces), else "".
+    `target` is the number asked for; `with_party`, when the device joins two of its calls (attended, Replaces), whom
+    it talks with in the other one, else "". That one is `adopt`ed.
     """
 
     party: str
@@ -202,6 +202,9 @@ class Switchboard(Protocol):
 
     async def state_of(self, party: str) -> PartyState:
         """Look how a party is: after a restart. A live leg of ours is owned from then on."""
+
+    async def adopt(self, party: str, number: str, role: Role) -> PartyState:
+        """Take over a party of another call, which counts it as gone; `number` and `role` are for the record."""
 
     async def members(self, bridge: str) -> frozenset[str] | None:
         """Return the parties in a bridge, None when there is no such bridge."""

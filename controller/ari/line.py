@@ -79,8 +79,8 @@ class Line:
         self.router.attach(self._inbox, *ids)
 
     def disown(self, *ids: str) -> None:
-        """Stop taking the events of these."""
-        self.router.detach(*ids)
+        """Stop taking the events of these, unless another call has taken them over."""
+        self.router.detach(*self._inbox.ids.intersection(ids))
 
     def close(self) -> None:
         """Take no more events."""

@@ -159,7 +159,8 @@ class Parties:
         if event.state or party not in self._legs:  # the echo of our own progress, or of a party that has gone
             return []
         wanted = event.refer_to.requested_destination
-        other = event.refer_to.destination_channel
+        # Of the device's other call it is the far end that is joined; one without is no attended transfer.
+        other = event.refer_to.connected_channel
         return [Referred(party, wanted.destination or "", other.id if other is not None else "")]
 
     def _caller_ended(self, at: datetime) -> Gone | None:

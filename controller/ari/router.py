@@ -75,8 +75,15 @@ class Router:
         return inbox
 
     def attach(self, inbox: Inbox, *ids: str) -> None:
-        """Route the events of these channels and bridges to `inbox`; what came for them in a gap comes first."""
+        """Route the events of these channels and bridges to `inbox`; what came for them in a gap comes first.
+
+        A call that had them until now is told that they are lost to it.
+        """
         fresh = set(ids) - inbox.ids
+        for name in fresh & self._owners.keys():
+            former = self._owners[name]
+            former.ids.discard(name)
+            former.put(ChannelLost(name))
         self._owners.update(dict.fromkeys(ids, inbox))
         inbox.ids |= fresh
         if self._orphans is None or not fresh:

@@ -24,6 +24,7 @@ from controller.ari.line import Line, Link
 from controller.ari.parties import Parties
 from controller.ari.recordings import Recordings
 from controller.ari.sounds import Sounds
+from controller.cdr.entries import Role
 from controller.errors import AsteriskRefused, ChannelGone, TelephonyError
 from controller.flow.commands import MediaId
 from controller.ids import derived_id
@@ -220,6 +221,20 @@ class AriSwitchboard:
             if channel.state == "Up" and leg.answered_at is None:
                 leg.answered(channel)
         return PartyState.UP if channel.state == "Up" else PartyState.CALLING
+
+    async def adopt(self, party: str, number: str, role: Role) -> PartyState:
+        """See `Switchboard.adopt`."""
+        self._line.own(party)
+        channel = await self._line.attempt(ari.channels_get(party))
+        if channel is None:
+            return PartyState.ABSENT
+        leg = self._parties.add(party)
+        leg.entered = True
+        leg.exists(channel, number, role)
+        if channel.state != "Up":
+            return PartyState.CALLING
+        leg.answered(channel, datetime.now(UTC))
+        return PartyState.UP
 
     async def members(self, bridge: str) -> frozenset[str] | None:
         """See `Switchboard.members`."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from controller.cdr.entries import Role
 from controller.errors import AsteriskRefused, AsteriskUnreachable, ChannelGone
 from controller.flow.commands import MediaId
 from controller.ids import CallId, derived_id
@@ -134,6 +135,12 @@ class FakeSwitchboard:
             return PartyState.ABSENT
         self.exchange.owners[party] = self
         return found.state
+
+    async def adopt(self, party: str, number: str, role: Role) -> PartyState:
+        former = self.exchange.owners.get(party)
+        if former not in (None, self):
+            former.put(Gone(party, 0, self.exchange.clock.now(), by_far_end=False))
+        return await self.state_of(party)
 
     async def members(self, bridge: str) -> frozenset[str] | None:
         await self._ask("members", bridge)

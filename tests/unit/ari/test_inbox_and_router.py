@@ -101,6 +101,20 @@ def test_events_reach_the_call_that_owns_what_they_name() -> None:
     assert isinstance(strangers[-1], models.ChannelDtmfReceived)
 
 
+def test_a_call_may_take_over_a_channel_of_another() -> None:
+    calls, _, strangers = router()
+    first, second = calls.open("1.1"), calls.open("2.2")
+    calls.attach(first, LEG)
+    calls.attach(second, LEG)
+    assert first.get_nowait() == ChannelLost(LEG)
+    calls.dispatch(digit(LEG))
+    calls.close(first)
+    calls.dispatch(digit(LEG))
+    assert second.get_nowait() is not None
+    assert second.get_nowait() is not None
+    assert strangers == []
+
+
 def test_events_of_a_gap_wait_for_whoever_takes_the_channel_up() -> None:
     made, _, _ = router()
     made.snapshot(Snapshot({}, {}, frozenset()))
