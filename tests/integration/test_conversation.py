@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from controller.calls.asks import (
     Consult,
@@ -23,11 +25,12 @@ from controller.calls.asks import (
     Transfer,
     Unpark,
 )
+from controller.cdr.entries import Role
 from controller.softphone.phone import Phone
 from controller.softphone.sdp import Direction
 from tests.rig.agents import rejects, rings, write_queues
 from tests.rig.centre import Centre
-from tests.rig.stage import MUSIC, Stage, staged
+from tests.rig.stage import CUSTOMER, MUSIC, Stage, staged
 
 QUEUES = {
     "aide": {"ring": "5s"},
@@ -39,6 +42,13 @@ QUEUES = {
 def folder(folder: Path) -> Path:
     """The tests' centre with two queues."""
     write_queues(folder, {name: dict(described) for name, described in QUEUES.items()})
+    path = folder / "centre.yaml"
+    centre = yaml.safe_load(path.read_text("utf-8"))
+    centre["extensions"]["2002"] = {"endpoint": "2002"}
+    centre["numbers"]["2002"] = {"flow": "collegue"}  # an agent calls a colleague from the phone
+    path.write_text(yaml.safe_dump(centre), "utf-8")
+    flow = (folder / "poste.yaml").read_text("utf-8").replace("flow: poste", "flow: collegue").replace("1001", "2002")
+    (folder / "collegue.yaml").write_text(flow, "utf-8")
     return folder
 
 
@@ -247,3 +257,30 @@ async def test_the_customer_leaves_whatever_is_going_on(stage: Stage):
     for name in ("anne", "bruno", "chloe"):
         assert await stage.calls[name].wait_ended(2), name
     await stage.over()
+
+
+async def test_the_phone_joins_its_two_calls(stage: Stage):
+    """Attended as desk phones do it: hold, call the colleague on the second line, REFER with Replaces."""
+    await stage.connect("aide")
+    bruno = await stage.seat("bruno", rings)
+    anne = stage.calls["anne"]
+    assert await anne.reinvite(Direction.SENDONLY) == 200
+    second = await stage.desks["anne"].phone.dial(stage.centre.uri("2002"), source=stage.desks["anne"].source)
+    incoming = await bruno.rung()
+    incoming.answer(bruno.source)
+    await stage.joined("bruno")
+    stage.calls["anne"] = second
+    await stage.hear(customer=MUSIC, bruno={"anne"}, anne={"bruno"})
+    dialog = second.dialog
+    replaces = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
+    assert await anne.refer(f"{stage.centre.uri('2002')}?Replaces={quote(replaces, safe='')}") == 202
+    await stage.hear(customer={"bruno"}, bruno={"customer"})
+    assert await anne.wait_ended(2)
+    await second.hangup()
+    await asyncio.sleep(1)
+    await stage.hear(customer={"bruno"}, bruno={"customer"})
+    await stage.over()
+    record = await stage.centre.record(CUSTOMER)
+    assert [leg.role for leg in record.legs] == [Role.CALLER, Role.AGENT, Role.TRANSFER]
+    assert all(leg.ended_at for leg in record.legs), record.legs
+    assert all(leg.ended_at for leg in (await stage.centre.record("2001")).legs)

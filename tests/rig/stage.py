@@ -123,6 +123,8 @@ class Stage:
         await until(self._empty, 5)
         if self.centre.parts is not None:
             assert list(self._parts.services.desk.talks()) == []
+        record = await self.centre.record(CUSTOMER)
+        assert all(leg.ended_at for leg in record.legs), record.legs
 
     async def _empty(self) -> bool:
         bridges = await self.centre.asterisk.cli("bridge show all")

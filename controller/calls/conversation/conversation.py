@@ -48,6 +48,7 @@ AGAIN_S = 1.0
 _TRIES = 4  # refusals in a row before customer and agent are taken for not connectable
 _CHAIN = 20  # decisions that may follow from one thing that happened
 _LAST_TRIES = 3
+_FAREWELL_S = 2.0
 _LAST_S = 10.0  # so long each waits for Asterisk, when it is away at the end
 
 
@@ -225,11 +226,16 @@ class Conversation:
             if not happenings.tick(course, self._now()):
                 break
         await self._settle(course, follow)
-        if isinstance(happening, Ask):
-            if course.reply is None:
-                happening.done()
-            else:
-                happening.refuse(course.reply)
+        self._answer(course, happening)
+
+    @staticmethod
+    def _answer(course: Course, happening: Happening | None) -> None:
+        if not isinstance(happening, Ask):
+            return
+        if course.reply is None:
+            happening.done()
+        else:
+            happening.refuse(course.reply)
 
     def _until(self, course: Course) -> float | None:
         due = [each for each in (happenings.deadline(course), self._again_at) if each is not None]
@@ -345,6 +351,7 @@ class Conversation:
         """See that what was asked for at the end was done, as far as it can be waited for."""
         for _ in range(_LAST_TRIES):
             if self._again_at is None:
+                await self._farewell(course)
                 return
             with contextlib.suppress(AsteriskUnreachable):
                 await self._board.ready(_LAST_S)
@@ -353,6 +360,17 @@ class Conversation:
         log.error(
             "conversation.left_over", legs=len(course.standing.leaving), do="look whether Asterisk is reachable"
         )
+
+    async def _farewell(self, course: Course) -> None:
+        """Wait a moment for the ends of the legs that were hung up: they belong to the record of this call."""
+        until = self._board.now() + _FAREWELL_S
+        while course.standing.leaving:
+            happening = await self._board.next(until)
+            if happening is None or (isinstance(happening, Gone) and happening.party == self._board.caller):
+                break
+            self._feed(course, happening)
+            self._answer(course, happening)
+        self._write_down(course)
 
     async def _abandon(self, course: Course) -> None:
         standing = course.standing

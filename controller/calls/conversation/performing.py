@@ -23,7 +23,7 @@ async def perform(board: Switchboard, call: CallRef, course: Course, effect: Eff
         case Find():
             return [Found(effect, await _devices(board, effect.endpoint))]
         case Adopt():
-            return [Adopted(effect, await _is_up(board, effect.party))]
+            return [Adopted(effect, await _is_adopted(board, effect))]
         case Ring():
             return await _ring(board, call, course, effect, at)
         case Drop():
@@ -43,9 +43,9 @@ async def _devices(board: Switchboard, endpoint: str) -> tuple[str, ...]:
         return ()
 
 
-async def _is_up(board: Switchboard, party: str) -> bool:
+async def _is_adopted(board: Switchboard, adopt: Adopt) -> bool:
     try:
-        return await board.state_of(party) is PartyState.UP
+        return await board.adopt(adopt.party, adopt.number, Role.TRANSFER) is PartyState.UP
     except (AsteriskRefused, AsteriskUnreachable):
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from controller.acd.model import AgentId
 from controller.calls.asks import TargetKind
 from controller.calls.conversation.course import Course
 from controller.calls.conversation.moments import Adopt, Adopted, Found, Moment, Refer
@@ -95,7 +96,12 @@ def adopted(course: Course, found: Adopted, moment: Moment) -> None:
         course.answer_refer(_UNAVAILABLE)
         return
     course.answer_refer(_ANSWERED)
-    person = Person(Leg(0, found.sought.party), name=found.sought.number)
+    number, places, call = found.sought.number, course.means.places, course.means.call
+    target, agent = course.means.numbers.target(number), ""
+    if target is not None and target.kind is TargetKind.AGENT:
+        refused = places.reserve(AgentId(target.value), call.call_id, course.standing.queue)
+        agent = "" if refused else target.value
+    person = Person(Leg(0, found.sought.party), agent, agent or number)
     _hand_over(course, moment, person, "transfer_attended")
 
 
