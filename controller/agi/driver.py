@@ -34,8 +34,8 @@ class AgiDriver:
         self._calls = calls
         self._clock = clock
 
-    async def serve(self, facts: AgiCallFacts, session: AgiSession) -> None:
-        """Serve one connection to the end of its call."""
+    def serve(self, facts: AgiCallFacts, session: AgiSession) -> asyncio.Task[None] | None:
+        """Have one connection served to the end of its call, in the task returned; None when stopping."""
 
         def telephone(call_id: CallId, kit: TelephoneKit, *, resumed: bool) -> Telephone:
             del resumed  # a new connection begins with nothing playing
@@ -51,7 +51,7 @@ class AgiDriver:
             )
 
         by_number = facts.flow == BY_NUMBER and bool(facts.arguments)
-        task = self._calls.incoming(
+        return self._calls.incoming(
             IncomingCall(
                 driver=DRIVER,
                 channel_id=facts.channel_id,
@@ -64,5 +64,3 @@ class AgiDriver:
                 flow=None if by_number else facts.flow,
             )
         )
-        if task is not None:
-            await task

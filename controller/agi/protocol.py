@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controller.errors import TelephonyError
 
 MAX_ENVIRONMENT_LINES: Final = 128
+MAX_ENVIRONMENT_BYTES: Final = 32_768
 MAX_LINE_BYTES: Final = 8192
 MAX_COMMAND_BYTES: Final = 2000
 """`res_agi` reads a command into 2,048 bytes and takes the rest for the next command."""
@@ -21,18 +23,18 @@ MAX_COMMAND_BYTES: Final = 2000
 HANGUP_NOTICE: Final = b"HANGUP"
 DEAD_CHANNEL: Final = 511
 
-_VARIABLE = re.compile(r"agi_[a-z0-9_]{1,60}\Z")
-_RESPONSE = re.compile(r"(?P<code>\d{3})(?P<more>[ -])(?P<text>.*)\Z")
-_RESULT = re.compile(r"result=(?P<result>-?\d{1,12})(?: \((?P<data>.*?)\))?(?: endpos=(?P<endpos>\d{1,18}))?\Z")
+_VARIABLE = re.compile(r"agi_([a-z0-9_]{1,60}):(?: |$)(.*)")
+_OK = re.compile(rb"200 result=(-?\d{1,12})(?: \((.*?)\))?(?: endpos=(\d{1,18}))?")
+_OTHER = re.compile(rb"(\d{3})([ -])")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_UNPRINTABLE_IN_LINES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
 class AgiProtocolError(TelephonyError):
     """The other end does not speak FastAGI as Asterisk 22 does; the connection is of no further use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """One whole answer to a command. `result`, `data` (in parentheses) and `endpos` count for code 200 only."""
 
     code: int
@@ -62,31 +64,38 @@ def command_line(verb: str, *arguments: str | int) -> bytes:
 
     Raises `ValueError` for what cannot be sent in one piece.
     """
-    words = [verb, *(str(a) if isinstance(a, int) else quote(a) for a in arguments)]
+    words = [verb, *[str(a) if isinstance(a, int) else quote(a) for a in arguments]]
     line = " ".join(words).encode() + b"\n"
     if len(line) > MAX_COMMAND_BYTES:
         raise ValueError(f"a FastAGI command of {len(line)} bytes is longer than {MAX_COMMAND_BYTES}: shorten it")
     return line
 
 
-def parse_variable(line: bytes) -> tuple[str, str]:
-    """Return name (without `agi_`) and value of one line of the environment, its line end removed."""
-    name, colon, value = line.decode("utf-8", "replace").partition(":")
-    if not colon or not _VARIABLE.match(name):
-        raise AgiProtocolError("a line of the call's description is no agi_ variable: only Asterisk may connect here")
-    return name.removeprefix("agi_"), _UNPRINTABLE.sub("", value.removeprefix(" "))
+def parse_environment(block: bytes) -> dict[str, str]:
+    """Return names (without `agi_`) and values of a call's description: its lines, without the empty one at the end.
 
-
-def add_variable(environment: dict[str, str], line: bytes) -> None:
-    """Add one line to `environment`; a second line of the same name is forged and refused."""
-    name, value = parse_variable(line)
-    if name in environment:
-        raise AgiProtocolError(f"agi_{name} came twice: a value of this call contains a line break")
-    if len(environment) >= MAX_ENVIRONMENT_LINES:
+    A second line of the same name is forged and refused.
+    """
+    text = block.decode("utf-8", "replace")
+    lines = text.split("\n")
+    if len(lines) > MAX_ENVIRONMENT_LINES:
         raise AgiProtocolError(
             f"more than {MAX_ENVIRONMENT_LINES} lines describe the call: only Asterisk may connect"
         )
-    environment[name] = value
+    if _UNPRINTABLE_IN_LINES.search(text):
+        lines = [_UNPRINTABLE.sub("", line) for line in lines]
+    environment: dict[str, str] = {}
+    for line in lines:
+        found = _VARIABLE.fullmatch(line)
+        if found is None:
+            raise AgiProtocolError(
+                "a line of the call's description is no agi_ variable: only Asterisk may connect here"
+            )
+        name, value = found.groups()
+        if name in environment:
+            raise AgiProtocolError(f"agi_{name} came twice: a value of this call contains a line break")
+        environment[name] = value
+    return environment
 
 
 def parse_response(line: bytes) -> tuple[Response, bool]:
@@ -94,18 +103,19 @@ def parse_response(line: bytes) -> tuple[Response, bool]:
 
     `100` announces, `520-` begins a usage text, which ends with `520 `; everything else is one line.
     """
-    match = _RESPONSE.match(line.decode("utf-8", "replace"))
-    if match is None:
+    ok = _OK.fullmatch(line)
+    if ok is not None:
+        result, data, endpos = ok.groups()
+        return Response(200, int(result), data.decode("utf-8", "replace") if data else "", int(endpos or 0)), True
+    other = _OTHER.match(line)
+    if other is None:
         raise AgiProtocolError("an answer does not begin with a three-digit code: this is not Asterisk's FastAGI")
-    code = int(match["code"])
-    if match["more"] == "-" or code == 100:  # noqa: PLR2004 - the protocol's own number
+    code, more = int(other[1]), other[2]
+    if more == b"-" or code == 100:  # noqa: PLR2004 - the protocol's own number
         return Response(code), False
-    if code != 200:  # noqa: PLR2004 - the protocol's own number
-        return Response(code), True
-    result = _RESULT.match(match["text"])
-    if result is None:
+    if code == 200:  # noqa: PLR2004 - the protocol's own number
         raise AgiProtocolError("an answer of code 200 has no readable result=: this is not Asterisk's FastAGI")
-    return Response(code, int(result["result"]), result["data"] or "", int(result["endpos"] or 0)), True
+    return Response(code), True
 
 
 def text_of(environment: Mapping[str, str], name: str) -> str:

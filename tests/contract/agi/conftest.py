@@ -103,7 +103,10 @@ class AgiRig:
             raise got
         return got
 
-    async def _on_call(self, facts: AgiCallFacts, session: AgiSession) -> None:
+    def _on_call(self, facts: AgiCallFacts, session: AgiSession) -> asyncio.Task[None]:
+        return asyncio.create_task(self._serve(facts, session))
+
+    async def _serve(self, facts: AgiCallFacts, session: AgiSession) -> None:
         self.facts.append(facts)
         telephone = AgiTelephone(
             session,

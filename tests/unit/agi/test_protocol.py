@@ -11,8 +11,8 @@ from controller.agi.protocol import (
     MAX_ENVIRONMENT_LINES,
     AgiProtocolError,
     Response,
-    add_variable,
     command_line,
+    parse_environment,
     parse_response,
     quote,
 )
@@ -87,24 +87,43 @@ def test_what_is_no_answer_is_refused(line: bytes) -> None:
         parse_response(line)
 
 
-def test_environment_lines() -> None:
-    environment: dict[str, str] = {}
-    add_variable(environment, b"agi_callerid: +33612345678")
-    add_variable(environment, b"agi_accountcode: ")
-    add_variable(environment, "agi_calleridname: Zo\u00e9: chef".encode())
-    add_variable(environment, b"agi_arg_1: \xff\x07")
-    assert environment == {
-        "callerid": "+33612345678", "accountcode": "", "calleridname": "Zo\u00e9: chef", "arg_1": "\ufffd",
-    }  # fmt: skip
+def test_environment() -> None:
+    lines = (
+        b"agi_callerid: +33612345678",
+        b"agi_accountcode: ",
+        "agi_calleridname: Zo\u00e9: chef".encode(),
+        b"agi_arg_1: \xff\x07",
+        b"agi_arg_2: a\xe2\x80\xa8b\x85c",
+    )
+    assert parse_environment(b"\n".join(lines)) == {
+        "callerid": "+33612345678",
+        "accountcode": "",
+        "calleridname": "Zo\u00e9: chef",
+        "arg_1": "\ufffd",
+        "arg_2": "a\u2028b\ufffdc",
+    }
 
 
-@pytest.mark.parametrize("line", [b"GET / HTTP/1.1", b"agi_: x", b"agi_x", b"AGI_X: y", b"agi_callerid: forged"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET / HTTP/1.1", b"agi_: x", b"agi_x", b"agi_x:y", b"AGI_X: y", b"agi_callerid: forged", b"",
+        b"agi_callerid : x", b" agi_x: y",
+    ],
+)  # fmt: skip
 def test_forged_or_foreign_environment_lines_are_refused(line: bytes) -> None:
     with pytest.raises(AgiProtocolError):
-        add_variable({"callerid": "+33612345678"}, line)
+        parse_environment(b"agi_callerid: +33612345678\n" + line)
+
+
+@given(st.binary(max_size=200) | st.from_regex(rb"(agi_[a-c]: .{0,9}\n){0,9}", fullmatch=True))
+def test_no_description_breaks_the_parser(block: bytes) -> None:
+    with contextlib.suppress(AgiProtocolError):
+        parse_environment(block)
 
 
 def test_the_environment_is_bounded() -> None:
-    environment = {f"v{n}": "" for n in range(MAX_ENVIRONMENT_LINES)}
+    lines = [b"agi_v%d: " % n for n in range(MAX_ENVIRONMENT_LINES + 1)]
+    assert len(parse_environment(b"\n".join(lines[:-1]))) == MAX_ENVIRONMENT_LINES
     with pytest.raises(AgiProtocolError, match="more than"):
-        add_variable(environment, b"agi_onemore: x")
+        parse_environment(b"\n".join(lines))

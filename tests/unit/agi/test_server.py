@@ -26,7 +26,10 @@ class Calls:
     async def behave(self, session: AgiSession) -> None:
         await session.command("ANSWER")
 
-    async def __call__(self, facts: AgiCallFacts, session: AgiSession) -> None:
+    def __call__(self, facts: AgiCallFacts, session: AgiSession) -> asyncio.Task[None]:
+        return asyncio.create_task(self._serve(facts, session))
+
+    async def _serve(self, facts: AgiCallFacts, session: AgiSession) -> None:
         self.facts.append(facts)
         self.entered.put_nowait(None)
         try:

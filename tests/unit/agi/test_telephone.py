@@ -56,9 +56,12 @@ async def line() -> AsyncIterator[Line]:
     sessions: asyncio.Queue[AgiSession] = asyncio.Queue()
     end = asyncio.Event()
 
-    async def on_call(facts: AgiCallFacts, session: AgiSession) -> None:
+    async def serve(session: AgiSession) -> None:
         sessions.put_nowait(session)
         await end.wait()
+
+    def on_call(facts: AgiCallFacts, session: AgiSession) -> asyncio.Task[None]:
+        return asyncio.create_task(serve(session))
 
     server = AgiServer("127.0.0.1", 0, on_call)
     await server.start()
