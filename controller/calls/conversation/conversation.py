@@ -24,11 +24,9 @@ from controller.calls.conversation.performing import perform
 from controller.calls.conversation.standing import (
     Ending,
     How,
-    Leg,
-    Person,
     Phase,
     Standing,
-    counters,
+    begun,
     load,
     save,
 )
@@ -134,7 +132,8 @@ class Conversation:
         """Have the call until agent and customer part; `queues` are those the customer may be moved to."""
         kept = load(self._progress) if self._progress.phase in set(Phase) else None
         course = Course(
-            kept or self._fresh(),
+            kept
+            or begun(self._progress, self._plan.rules.name, self._agent.agent, self._leg, self._bridge, self._board),
             Means(
                 call=self._call,
                 customer=self._board.caller,
@@ -167,25 +166,6 @@ class Conversation:
 
     def _now(self) -> datetime:
         return self._began + timedelta(seconds=self._board.now() - self._began_s)
-
-    def _fresh(self) -> Standing:
-        progress, board = self._progress, self._board
-        numbers = {board.leg_id(number): number for number in range(progress.leg, 0, -1)}
-        bridges = {board.bridge_id(number): number for number in range(progress.bridge, 0, -1)}
-        talk, seq = counters(progress)
-        lead = Leg(numbers.get(self._leg, 0), self._leg)
-        return Standing(
-            leg=progress.leg,
-            bridge=progress.bridge,
-            recorded=progress.recording,
-            talk=talk,
-            seq=seq,
-            talk_bridge=bridges[self._bridge],
-            first_bridge=bridges[self._bridge],
-            lead=Person(lead, self._agent.agent, self._agent.agent),
-            leaving=tuple(Leg(each, board.leg_id(each)) for each in progress.legs if each != lead.number),
-            queue=self._plan.rules.name,
-        )
 
     def _begin(self, course: Course) -> None:
         standing = course.standing

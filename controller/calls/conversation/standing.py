@@ -14,6 +14,7 @@ import msgspec
 
 from controller.calls.asks import SuperviseHow
 from controller.flow.commands import VisitProgress
+from controller.switchboard import Switchboard
 
 DETAIL = "conversation"
 """The key in `VisitProgress.detail`."""
@@ -193,10 +194,29 @@ def load(progress: VisitProgress) -> Standing | None:
     return msgspec.convert(kept, Standing)
 
 
-def counters(progress: VisitProgress) -> tuple[int, int]:
-    """Return the numbers of the call's last talk and last event of a talk."""
-    kept: Any = progress.detail.get(DETAIL)
-    return (int(kept.get("talk", 0)), int(kept.get("seq", 0))) if isinstance(kept, dict) else (0, 0)
+def begun(progress: VisitProgress, queue: str, agent: str, leg: str, bridge: str, board: Switchboard) -> Standing:
+    """Return how a conversation stands at its beginning: `agent` on `leg` shares `bridge` with the customer.
+
+    The talks of a call, and what happens in them, are numbered on from its earlier conversations.
+    """
+    earlier: Any = progress.detail.get(DETAIL)
+    last: dict[str, Any] = earlier if isinstance(earlier, dict) else {}
+    number = next(number for number in range(progress.bridge, 0, -1) if board.bridge_id(number) == bridge)
+    lead = next(
+        (Leg(number, leg) for number in range(progress.leg, 0, -1) if board.leg_id(number) == leg), Leg(0, leg)
+    )
+    return Standing(
+        leg=progress.leg,
+        bridge=progress.bridge,
+        recorded=progress.recording,
+        talk=int(last.get("talk", 0)),
+        seq=int(last.get("seq", 0)),
+        talk_bridge=number,
+        first_bridge=number,
+        lead=Person(lead, agent, agent),
+        leaving=tuple(Leg(each, board.leg_id(each)) for each in progress.legs if each != lead.number),
+        queue=queue,
+    )
 
 
 def save(standing: Standing, progress: VisitProgress) -> VisitProgress:
