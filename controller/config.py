@@ -79,6 +79,11 @@ class Sip(Section):
 
     bind: str = "127.0.0.1"
     port: Port = 5060
+    tls_port: int = 0
+    """SIP over TLS; 0: none."""
+    certificate: str = ""
+    """The file of the certificate shown there (PEM), with `key`; a self-signed one is made when there is none."""
+    key: str = ""
     external_address: str = ""
     rtp_from: Port = 10000
     rtp_to: Port = 13999

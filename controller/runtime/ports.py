@@ -47,6 +47,7 @@ def asterisk_doors(settings: StackSettings) -> list[Door]:
     return [
         Door("sip_port", "udp", settings.bind, settings.sip_port),
         Door("sip_port", "tcp", settings.bind, settings.sip_port),
+        *([Door("sip_tls_port", "tcp", settings.bind, settings.sip_tls_port)] if settings.sip_tls_port else []),
         Door("ari_port", "tcp", settings.control_bind, settings.ari_port),
         Door("ami_port", "tcp", settings.control_bind, settings.ami_port),
     ]

@@ -50,7 +50,8 @@ class StackSettings:
     `control_bind` and let `control_permit` in; what Asterisk reaches the controller by is `controller_host`: all
     three stay on loopback whatever `bind` is. Asterisk logs to `log_file`, in its log folder or absolute. RTP
     uses the ports from `rtp_start` to `rtp_end`, both included. `sip_permit` are the networks that may speak SIP
-    to us. `external_address` is what the far side sees behind a NAT, with `local_networks` on this side of it.
+    to us; over TLS on `sip_tls_port` (0: not at all), with the certificate and key of these files or a pair of our
+    own making. `external_address` is what the far side sees behind a NAT, with `local_networks` on this side of it.
     A call is offered to the controllers for `controller_patience_s` before the caller hears an apology. Durations are
     seconds.
     """
@@ -61,6 +62,9 @@ class StackSettings:
     local_networks: tuple[str, ...] = ()
     sip_permit: tuple[str, ...] = LOOPBACK
     sip_port: int = 5060
+    sip_tls_port: int = 0
+    sip_certificate: str = ""
+    sip_key: str = ""
     rtp_start: int = 10000
     rtp_end: int = 10999
     control_bind: str = "127.0.0.1"
