@@ -98,6 +98,13 @@ async def test_a_phone_that_goes_takes_its_agent_away_and_brings_them_back(
         await agents.state("anne", AgentState.TALKING)
         await call.hangup()
         await agents.state("anne", AgentState.FREE)
+        pool = await centre.store.pool()
+
+        async def told() -> bool:
+            rows = await pool.fetch("select state from agent_states where agent = 'anne' order by since")
+            return [row["state"] for row in rows][-4:] == ["unreachable", "offered", "talking", "free"]
+
+        await until(told)
 
 
 async def test_a_phone_in_another_conversation_is_not_offered_anything(centre: Centre, agents: Agents, phone: Phone):
@@ -265,3 +272,9 @@ async def test_calls_that_end_while_nobody_is_there_leave_no_ghosts(process: tup
         again = await dial(centre, phone, VENTES)
         await anne.rung(2)
         await again.hangup()
+        pool = await centre.store.pool()
+
+        async def told() -> bool:
+            return bool(await pool.fetchval("select count(*) from talks where how = 'lost' and ended_at is not null"))
+
+        await until(told)  # how it ended, nobody has seen
