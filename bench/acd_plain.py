@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from controller.acd.line import ELDER_S
 from controller.acd.matching import Assignment
-from controller.acd.model import AgentAccount, AgentId, AgentState, Entry, EntryId, Queue, Strategy
+from controller.acd.model import AgentAccount, AgentId, AgentState, Entry, EntryId, Queue, Strategy, speaks
 from controller.acd.skills import demand, handicap_s, waits_in
 from controller.acd.state import COMES_BACK
 
@@ -50,7 +50,7 @@ def fits(agent: PlainAgent, waiting: PlainEntry, queue: Queue, now: float) -> bo
     if queue.name not in account.queues or account.agent in waiting.barred | entry.excluded:
         return False
     asked = demand(entry, queue, waiting.began, now)
-    if asked.language and asked.language not in account.languages:
+    if asked.language and not speaks(account, asked.language):
         return False
     return all(account.skills.get(skill, 0) >= grade for skill, grade in asked.needs)
 

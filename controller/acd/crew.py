@@ -27,6 +27,10 @@ def members(bits: int) -> Iterator[int]:
         bits ^= lowest
 
 
+_ANY = ""
+"""Stands for the languages of agents who name none."""
+
+
 class Member:
     """What the sets know of one agent."""
 
@@ -153,8 +157,8 @@ class Crew:
         return ranked
 
     def speaking(self, language: str) -> int:
-        """Return who speaks `language`."""
-        return self._speaking.get(language, 0)
+        """Return who speaks `language`, those who name none included."""
+        return self._speaking.get(language, 0) | self._speaking.get(_ANY, 0)
 
     def able(self, skill: str, grade: int) -> int:
         """Return who can do `skill` at `grade` or better."""
@@ -171,7 +175,7 @@ class Crew:
                 return 0
             bits &= self.able(skill, grade)
         if demand.language:
-            bits &= self._speaking.get(demand.language, 0)
+            bits &= self.speaking(demand.language)
         return bits
 
     def bits_of(self, agents: frozenset[AgentId]) -> int:
@@ -236,7 +240,7 @@ class Crew:
             grades = self._able[skill]
             for each in range(1, min(grade, GRADES) + 1):
                 grades[each] = put(grades[each])
-        for language in account.languages:
+        for language in account.languages or (_ANY,):
             self._speaking[language] = put(self._speaking[language])
         self._states[member.state] = put(self._states[member.state])
         if on:

@@ -77,7 +77,7 @@ class Floor(Books):
             self._remove(each, now)
         for each in list(self._line.waiting.values()):
             self._place(each, now)
-        return [each.entry.entry for each in lost]
+        return sorted(each.entry.entry for each in lost)
 
     def set_accounts(self, accounts: Iterable[AgentAccount], now: float) -> None:
         """Take over the agents' accounts. A conversation of one who is gone or disabled is not touched."""
@@ -189,9 +189,8 @@ class Floor(Books):
         dealt = deal(lanes, self._roster.crew, self._queues)
         for assignment in dealt:
             waiting = self._line.waiting[assignment.entry]
-            rules = self._queues[assignment.queue]
             for agent in assignment.agents:
-                offer = Engagement(EngagementKind.OFFERED, assignment.entry, assignment.queue, rules, now)
+                offer = Engagement(EngagementKind.OFFERED, assignment.entry, assignment.queue, now)
                 self._roster.engage(agent, offer, now)
                 waiting.ringing[agent] = assignment.queue
             self._line.hide(waiting)
@@ -207,12 +206,12 @@ class Floor(Books):
         if known is not None and known.engagement is not None and known.engagement.call_id == entry_id:
             if known.engagement.kind is EngagementKind.TALKING:
                 return
-            rules = known.engagement.rules
+            rules = self._rules(known.engagement.queue)
             if outcome in BLAMED:
                 self._roster.missed(agent, rules.missed_pause_s, now)
             elif outcome in _NOT_RUNG:
                 self._roster.rest(agent, now)
-            self._roster.release(agent, now, wrap_up=False)
+            self._roster.release(agent, now, rules, wrap_up=False)
         waiting = self._line.waiting.get(entry_id)
         if waiting is None or agent not in waiting.ringing:
             return
@@ -251,7 +250,7 @@ class Floor(Books):
         is an entry that waits, this is an offer of it, and `offer_ended` or `connected` ends it.
         """
         self._advance(now)
-        engagement = Engagement(EngagementKind.RESERVED, call_id, queue, self._rules(queue), now)
+        engagement = Engagement(EngagementKind.RESERVED, call_id, queue, now)
         refused = self._roster.reserve(agent, engagement, now)
         waiting = self._line.waiting.get(EntryId(call_id))
         known = self._roster.agents.get(agent)
@@ -269,7 +268,10 @@ class Floor(Books):
     def released(self, agent: AgentId, now: float, *, wrap_up: bool) -> None:
         """The agent is out of the call; wrap-up begins, or not. Does nothing to one who has no call."""
         self._advance(now)
-        ended = self._roster.release(agent, now, wrap_up=wrap_up)
+        known = self._roster.agents.get(agent)
+        if known is None or known.engagement is None:
+            return
+        ended = self._roster.release(agent, now, self._rules(known.engagement.queue), wrap_up=wrap_up)
         waiting = self._line.waiting.get(EntryId(ended.call_id)) if ended else None
         if waiting is not None and waiting.ringing.pop(agent, None) is not None:
             self._place(waiting, now)
@@ -354,7 +356,7 @@ class Floor(Books):
 
     def _talk(self, agent: AgentId, call_id: str, queue: str, now: float) -> None:
         if agent in self._roster.agents:
-            talk = Engagement(EngagementKind.TALKING, call_id, queue, self._rules(queue), now)
+            talk = Engagement(EngagementKind.TALKING, call_id, queue, now)
             self._roster.engage(agent, talk, now)
 
     def _rules(self, queue: str) -> Queue:

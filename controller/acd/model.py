@@ -83,11 +83,17 @@ class AgentAccount(msgspec.Struct, frozen=True, kw_only=True):
     skills: dict[str, int] = {}
     """Grade 1 to 5 by skill."""
     languages: tuple[str, ...] = ()
+    """What the agent speaks with customers; none named: whatever comes."""
     queues: dict[str, int] = {}
     """Rank by queue, 1 first: a queue's agents of a lower rank are offered only when none of a better fits."""
     supervisor: bool = False
     """May listen, whisper and barge, and see the board."""
     enabled: bool = True
+
+
+def speaks(account: AgentAccount, language: str) -> bool:
+    """Tell whether the agent speaks `language`; who names no language is taken to speak any."""
+    return not account.languages or language in account.languages
 
 
 class Presence(StrEnum):

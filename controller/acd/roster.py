@@ -12,7 +12,7 @@ import msgspec
 
 from controller.acd.agents import Agent, AgentMemory, counted, memory_of, shifted
 from controller.acd.crew import Crew
-from controller.acd.model import AgentAccount, AgentId, AgentState, Presence, Refused
+from controller.acd.model import AgentAccount, AgentId, AgentState, Presence, Queue, Refused
 from controller.acd.presence import MISSED_REASON, TRANSITIONS, PresenceEvent
 from controller.acd.state import COMES_BACK, AgentFacts, Engagement, EngagementKind, WrapUp, derive
 from controller.acd.timers import Timers
@@ -184,13 +184,12 @@ class Roster:
         self.engage(name, engagement, now)
         return None
 
-    def release(self, name: AgentId, now: float, *, wrap_up: bool) -> Engagement | None:
-        """The agent has no call any more; return which it was."""
+    def release(self, name: AgentId, now: float, rules: Queue, *, wrap_up: bool) -> Engagement | None:
+        """The agent has no call any more; return which it was. `rules` are its queue's."""
         agent = self.agents.get(name)
         if agent is None or agent.engagement is None:
             return None
         ended, agent.engagement = agent.engagement, None
-        rules = ended.rules
         if wrap_up and rules.wrap_up_s > 0 and agent.presence is not Presence.LOGGED_OUT:
             latest = now + max(rules.wrap_up_s, rules.wrap_up_max_s)
             agent.wrap_up = WrapUp(ended.queue, ended.call_id, now, now + rules.wrap_up_s, latest)

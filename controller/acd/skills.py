@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from controller.acd.model import AgentAccount, Entry, Queue, Rung
+from controller.acd.model import AgentAccount, Entry, Queue, Rung, speaks
 
 RANK_S: Final = 30.0
 """By so much later each rank after the first sees a customer of the queue."""
@@ -80,7 +80,7 @@ def demand(entry: Entry, queue: Queue, began: float, now: float) -> Demand:
 def handicap_s(account: AgentAccount, queue: str, language: str) -> float:
     """Return how much later than the entry time this agent sees a customer of `queue` who prefers `language`."""
     late = RANK_S * min(max(account.queues[queue] - 1, 0), RANKS)
-    return late + (LANGUAGE_S if language and language not in account.languages else 0.0)
+    return late + (LANGUAGE_S if language and not speaks(account, language) else 0.0)
 
 
 def fit(account: AgentAccount, entry: Entry, queues: dict[str, Queue], began: float, now: float) -> Fit | None:
@@ -98,7 +98,7 @@ def fit(account: AgentAccount, entry: Entry, queues: dict[str, Queue], began: fl
         asked = demand(entry, queues[name], began, now)
         if any(account.skills.get(skill, 0) < grade for skill, grade in asked.needs):
             continue
-        if asked.language and asked.language not in account.languages:
+        if asked.language and not speaks(account, asked.language):
             continue
         late = 0.0 if account.agent == entry.sticky else handicap_s(account, name, entry.language)
         if best is None or late < best.handicap_s:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from controller.acd.model import AgentId, AgentState, Presence, Queue
+from controller.acd.model import AgentId, AgentState, Presence
 
 
 class EngagementKind(StrEnum):
@@ -18,13 +18,12 @@ class EngagementKind(StrEnum):
 
 
 class Engagement(msgspec.Struct, frozen=True):
-    """The one call an agent is engaged with. `rules` are the queue's when it began: they hold to its end."""
+    """The one call an agent is engaged with. The queue's rules that count are those at its end."""
 
     kind: EngagementKind
     call_id: str
     """Of an offer: the entry's id."""
     queue: str
-    rules: Queue
     since: float
 
 

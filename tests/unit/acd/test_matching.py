@@ -184,7 +184,8 @@ def test_rungs_language_and_own_needs_relax() -> None:
         for now in (0.0, due - 0.5):
             assert floor.match(now) == []
         assert len(floor.match(due)) == 1
-    floor = floor_of([queue], [msgspec.structs.replace(people[0], skills={"english": 5})], now=0.0)
+    fluent = msgspec.structs.replace(people[0], skills={"english": 5}, languages=("en",))
+    floor = floor_of([queue], [fluent], now=0.0)
     floor.enter(entry("e", "alpha", at=0.0, language="fr"), 0.0, waited_s=0.0, wait_s=900.0)
     assert (floor.match(19.0), len(floor.match(20.0))) == ([], 1)
 
