@@ -22,6 +22,7 @@ Deliver = Callable[[Ask], bool]
 """Puts an ask into a call's stream; False when the call has ended or takes no more."""
 
 BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
+_AFTER_FAULT_S = 1.0
 _TIMER_SLACK_S = 0.001  # a loop's timer may be a little early; then it would be set again for nothing
 
 
@@ -103,7 +104,7 @@ class Matcher:
         """Something has changed: match before the loop does anything else for long."""
         if self._turn is None and not self._stopped:
             self._stirred_at = self._clock.monotonic()
-            self._turn = asyncio.get_running_loop().call_soon(self._match)
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
     def stop(self) -> None:
         """Match no more."""
@@ -113,8 +114,15 @@ class Matcher:
                 handle.cancel()
         self._turn = self._timer = None
 
-    def _match(self) -> None:
+    def _take_turn(self) -> None:
         self._turn = None
+        try:
+            self._match()
+        except Exception:  # a bug that one thing brings out must not stop the matching for all
+            log.exception("distribution.turn_failed")
+            self._arm_at(self._clock.monotonic() + _AFTER_FAULT_S, self._clock.monotonic())
+
+    def _match(self) -> None:
         now = self._clock.monotonic()
         self._floor.tick(now)
         if not self.held:
@@ -141,8 +149,10 @@ class Matcher:
         self.stir()
 
     def _arm(self, now: float) -> None:
+        self._arm_at(self._floor.next_due(now), now)
+
+    def _arm_at(self, due: float | None, now: float) -> None:
         """Set the one timer for when time alone changes something."""
-        due = self._floor.next_due(now)
         if due == self._due and self._timer is not None:
             return
         if self._timer is not None:

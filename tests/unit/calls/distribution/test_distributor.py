@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+from controller.acd.matching import Assignment
 from controller.acd.model import AgentId, AgentState, EntryId, OfferOutcome, Overflow, Queue, Refused, Strategy
 from controller.calls.asks import QueueClosed, Withdrawn
 from controller.calls.desk import TalkView
@@ -73,6 +74,26 @@ async def test_a_call_whose_inbox_breaks_disturbs_nobody(tmp_path: Path) -> None
     here.login("ada")
     await turns(3)
     assert (first.rings, second.rings) == ([], [["ada"]])
+    await here.close()
+
+
+@on_virtual_time
+async def test_a_fault_of_the_matching_is_not_its_end(tmp_path: Path) -> None:
+    here = await hall(tmp_path)
+    original, failed = here.distributor.floor.match, list[float]()
+
+    def match(now: float) -> list[Assignment]:
+        if len(failed) < 3:
+            failed.append(now)
+            raise RuntimeError("a bug")
+        return original(now)
+
+    here.distributor.floor.match = match  # type: ignore[method-assign]
+    caller = here.caller("c1", "sales")
+    here.login("ada")
+    await asyncio.sleep(4)
+    assert caller.rings == [["ada"]]
+    assert len(failed) == 3
     await here.close()
 
 
