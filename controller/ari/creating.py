@@ -1,4 +1,4 @@
-"""Which devices an agent can be rung at, and the channel of a leg, dressed for the phone that it will ring."""
+"""Creates channels and bridges of a call: a leg dressed for the phone that it will ring, a snoop, a bridge."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.line import Line
 from controller.errors import AsteriskRefused, ChannelGone
-from controller.switchboard import LegPlan
+from controller.switchboard import LegPlan, Listening
 
 _CONFLICT = 409
+_BRIDGE = "mixing,dtmf_events"
+"""Without the second word two phones exchange their RTP past Asterisk's core, and nobody is told of a key."""
 
 
 async def create(line: Line, plan: LegPlan) -> tuple[models.Channel, bool]:
@@ -49,7 +51,33 @@ async def contacts(line: Line, endpoint: str) -> tuple[str, ...]:
         raise
     except AsteriskRefused:  # there is no such endpoint
         return ()
-    return tuple(device for device in found.value.split("&") if device)
+    # Asterisk names a contact twice for a while after its account was changed; each phone is rung once.
+    return tuple(dict.fromkeys(device for device in found.value.split("&") if device))
+
+
+async def open_snoop(line: Line, snoop: str, spied: str, how: Listening) -> bool:
+    """Create a channel that hears `spied` and its peer; return whether it was not there before."""
+    whisper = "out" if how is Listening.WHISPER else "none"
+    try:
+        await line.request(
+            ari.channels_snoop_channel_with_id(
+                spied, snoop, app=line.application, spy="both", whisper=whisper, app_args="snoop"
+            )
+        )
+    except AsteriskRefused as error:
+        if error.status != _CONFLICT:
+            raise
+        return False
+    return True
+
+
+async def open_bridge(line: Line, bridge: str) -> None:
+    """Create a mixing bridge that tells of keys, unless it is there."""
+    try:
+        await line.request(ari.bridges_create_with_id(bridge, type=_BRIDGE))
+    except AsteriskRefused as error:
+        if error.status != _CONFLICT:
+            raise
 
 
 def _variables(plan: LegPlan) -> dict[str, str]:

@@ -93,6 +93,22 @@ class Parties:
         leg.answered(channel)
         return [PickedUp(leg.id, channel.creationtime)]
 
+    def take_up(self, channel: models.Channel) -> Leg:
+        """Own a channel that an earlier controller created; its answer was told to that one."""
+        leg = self.add(channel.id, observed=not channel.name.startswith("Snoop/"))
+        leg.entered = True
+        if channel.state == "Up" and leg.answered_at is None:
+            leg.answered(channel)
+        return leg
+
+    def adopt(self, channel: models.Channel, number: str, role: Role) -> None:
+        """Own a channel of another call: in this one's record it begins here."""
+        leg = self.add(channel.id)
+        leg.entered = True
+        leg.exists(channel, number, role)
+        if channel.state == "Up":
+            leg.answered(channel, datetime.now(UTC))
+
     # --- events -------------------------------------------------------------------------------------------
 
     def note(self, event: object) -> list[Happening]:

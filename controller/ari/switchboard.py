@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import structlog
 
 from controller.acd.model import Refused
-from controller.ari.creating import contacts, create
+from controller.ari.creating import contacts, create, open_bridge, open_snoop
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.inbox import Item, Resynchronised
@@ -40,8 +40,6 @@ _LINGER_S = 2.0
 _CONFLICT = 409
 _ABSENT = 20
 _SAFETY_S = 1
-_BRIDGE = "mixing,dtmf_events"
-"""Without the second word two phones exchange their RTP past Asterisk's core, and nobody is told of a key."""
 _REFER_STATES = {"unavailable": "channel_unavailable", "denied": "channel_declined"}
 
 
@@ -211,30 +209,21 @@ class AriSwitchboard:
 
     async def state_of(self, party: str) -> PartyState:
         """See `Switchboard.state_of`."""
-        self._line.own(party)
-        channel = await self._line.attempt(ari.channels_get(party))
-        if channel is None:
-            return PartyState.ABSENT
-        if party != self.caller:
-            leg = self._parties.add(party)
-            leg.entered = True
-            if channel.state == "Up" and leg.answered_at is None:
-                leg.answered(channel)
-        return PartyState.UP if channel.state == "Up" else PartyState.CALLING
+        channel = await self._own(party)
+        if channel is not None and party != self.caller:
+            self._parties.take_up(channel)
+        return _state(channel)
 
     async def adopt(self, party: str, number: str, role: Role) -> PartyState:
         """See `Switchboard.adopt`."""
+        channel = await self._own(party)
+        if channel is not None:
+            self._parties.adopt(channel, number, role)
+        return _state(channel)
+
+    async def _own(self, party: str) -> models.Channel | None:
         self._line.own(party)
-        channel = await self._line.attempt(ari.channels_get(party))
-        if channel is None:
-            return PartyState.ABSENT
-        leg = self._parties.add(party)
-        leg.entered = True
-        leg.exists(channel, number, role)
-        if channel.state != "Up":
-            return PartyState.CALLING
-        leg.answered(channel, datetime.now(UTC))
-        return PartyState.UP
+        return await self._line.attempt(ari.channels_get(party))
 
     async def members(self, bridge: str) -> frozenset[str] | None:
         """See `Switchboard.members`."""
@@ -319,11 +308,7 @@ class AriSwitchboard:
     async def bridge(self, bridge: str) -> None:
         """See `Switchboard.bridge`."""
         self._line.own(bridge)
-        try:
-            await self._line.request(ari.bridges_create_with_id(bridge, type=_BRIDGE))
-        except AsteriskRefused as error:
-            if error.status != _CONFLICT:
-                raise
+        await open_bridge(self._line, bridge)
 
     async def join(self, bridge: str, *parties: str) -> None:
         """See `Switchboard.join`. What plays to the parties is ended: Asterisk would wait for its end."""
@@ -400,16 +385,16 @@ class AriSwitchboard:
         """See `Switchboard.listen`."""
         self._line.own(snoop)
         leg = self._parties.add(snoop, observed=False)
-        whisper = "out" if how is Listening.WHISPER else "none"
         try:
-            await self._line.request(
-                ari.channels_snoop_channel_with_id(
-                    spied, snoop, app=self._line.application, spy="both", whisper=whisper, app_args="snoop"
-                )
-            )
-        except AsteriskRefused as error:
-            if error.status != _CONFLICT:
-                self._parties.forget(snoop)
-                raise
-            leg.entered = True
+            created = await open_snoop(self._line, snoop, spied, how)
+        except AsteriskRefused:
+            self._parties.forget(snoop)
+            raise
+        leg.entered |= not created
         await self._until(lambda: leg.entered or leg.ended)
+
+
+def _state(channel: models.Channel | None) -> PartyState:
+    if channel is None:
+        return PartyState.ABSENT
+    return PartyState.UP if channel.state == "Up" else PartyState.CALLING
