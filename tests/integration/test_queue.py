@@ -323,6 +323,19 @@ async def test_an_agents_other_phone_stops_ringing(centre: Centre, agents: Agent
     assert await outcomes(centre) == ["connected"]
 
 
+async def test_a_phone_rings_once_for_a_call_when_asterisk_names_its_contact_twice(
+    centre: Centre, agents: Agents, phone: Phone
+):
+    """So it does from some seconds after the account was put on, whose qualification is set slower then."""
+    async with agents.at("anne") as anne:
+        await asyncio.sleep(7)
+        call = await dial(centre, phone, "directe")
+        await anne.rung()
+        await asyncio.sleep(0.5)
+        assert len(anne.rings) == 1
+        await call.hangup()
+
+
 # --- waiting --------------------------------------------------------------------------------------------------
 
 
