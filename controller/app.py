@@ -266,8 +266,7 @@ class _Calls:
     def settle(self, live_channels: Collection[str]) -> None:
         """See `Supervisor.settle`; all calls that are left have been handed over by then."""
         if self._supervisor is not None and self._distributor is not None:
-            self._supervisor.settle(live_channels)
-            self._distributor.settled()
+            self._distributor.settled(self._supervisor.settle(live_channels))
 
 
 def _prepare_audio(folder: Path, cache_dir: Path, release: Release) -> AudioIndex:

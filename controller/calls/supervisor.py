@@ -94,13 +94,16 @@ class Supervisor:
             del self._gone[next(iter(self._gone))]  # the oldest: ends of calls that were served come here as well
         self._gone[channel_id] = _Gone(cause, cause_text, at)
 
-    def settle(self, live_channels: Collection[str]) -> None:
-        """Close the record of every expected call on this node whose channel is not live any more."""
+    def settle(self, live_channels: Collection[str]) -> Collection[CallId]:
+        """Close the record of every expected call on this node whose channel is not live any more; return which."""
+        closed = []
         for call_id, state in list(self._saved.items()):
             if state.node == self._around.node and state.channel_id not in live_channels:
                 del self._saved[call_id]
                 self._close_unseen(state)
+                closed.append(call_id)
         self._gone.clear()
+        return closed
 
     async def stop(self, timeout_s: float) -> None:
         """Let go of every call without ending it: the channels stay with Asterisk for the next controller."""

@@ -8,7 +8,7 @@ the day's figures and parking slots (`distribution.json`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -152,8 +152,13 @@ class Distributor:
             self.matcher.forget(entry)
         self._changed()
 
-    def settled(self) -> None:
-        """Asterisk's calls are known, and those of an earlier controller are being taken up."""
+    def settled(self, unseen: Collection[str] = ()) -> None:
+        """Asterisk's calls are known, and those of an earlier controller are being taken up.
+
+        `unseen`: calls that ended while no controller was there, and whose end is in the record by now.
+        """
+        for entry in self.ledger.left_open(unseen, self.clock.now()):
+            self.told(entry)
         if not self._settled:
             self._settled = True
             self._later(HELD_S, self._let_go)
@@ -362,8 +367,7 @@ class Distributor:
     def _all_resumed(self) -> None:
         """Whoever was going to come back has."""
         self._resumed = True
-        for entry in self.ledger.left_open(self._alive, self.clock.now()):
-            self.told(entry)
+        self.ledger.forget(self._alive)
 
     async def _sweep(self) -> None:
         """Free what calls that do not run hold, for ever."""

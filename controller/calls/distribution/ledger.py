@@ -7,7 +7,7 @@ another queue, was not offered to this one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -128,19 +128,26 @@ class Ledger:
         """Go on from what an earlier controller kept."""
         self._state, self._restored = state, True
 
-    def left_open(self, alive: Callable[[str], bool], at: datetime) -> list[DistributionEntry]:
-        """Return the ends of what calls that are not `alive` left open: nobody else will write them.
+    def left_open(self, unseen: Collection[str], at: datetime) -> list[DistributionEntry]:
+        """Return the ends of what the calls `unseen` left open: they ended while no controller was there.
 
-        Such a call ended while no controller was there; how its talk ended is not known (`lost`).
+        How their talks ended is not known (`lost`).
         """
         state, found = self._state, list[DistributionEntry]()
-        for call_id, number in _gone(state.offers, alive):
+        for call_id, number in _of(state.offers, unseen.__contains__):
             found.append(OfferEnded(call_id, number, at, "customer_left"))
-        for call_id, number in _gone(state.visits, alive):
+        for call_id, number in _of(state.visits, unseen.__contains__):
             found.append(QueueExited(call_id, number, at, "abandoned"))
-        for call_id, number in _gone(state.talks, alive):
+        for call_id, number in _of(state.talks, unseen.__contains__):
             found.append(TalkEnded(call_id, number, at, Party.SYSTEM, how="lost"))
         return found
+
+    def forget(self, alive: Callable[[str], bool]) -> None:
+        """Drop what calls that are not `alive` left open: it has ended, and we were killed before we kept that."""
+        opened: tuple[dict[str, Any], ...] = (self._state.visits, self._state.offers, self._state.talks)
+        for each in opened:
+            for call_id, number in _of(each, lambda call_id: not alive(call_id)):
+                del each[_key(call_id, number)]
 
     def _visit(self, entry: QueueEntered | QueueExited) -> Told:
         key = _key(entry.call_id, entry.visit)
@@ -201,10 +208,10 @@ def _key(call_id: str, number: int) -> str:
     return f"{call_id} {number}"
 
 
-def _gone(opened: Iterable[str], alive: Callable[[str], bool]) -> list[tuple[CallId, int]]:
-    """Return call and number of the keys whose call is not alive."""
+def _of(opened: Iterable[str], wanted: Callable[[str], bool]) -> list[tuple[CallId, int]]:
+    """Return call and number of the keys whose call is wanted."""
     keys = [key.partition(" ") for key in opened]
-    return [(CallId(call_id), int(number)) for call_id, _, number in keys if not alive(call_id)]
+    return [(CallId(call_id), int(number)) for call_id, _, number in keys if wanted(call_id)]
 
 
 def _bounded(opened: dict[str, Any]) -> dict[str, Any]:

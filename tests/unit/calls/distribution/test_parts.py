@@ -147,12 +147,21 @@ def test_the_ledger_goes_on_after_a_restart_and_closes_what_nobody_will() -> Non
     kept = msgspec.json.decode(msgspec.json.encode(made.kept()), type=LedgerState)
     again = ledger()
     again.restore(kept)
-    ends = again.left_open(lambda call_id: call_id == CALL, later(9))
+    ends = again.left_open({gone}, later(9))
     assert [type(end) for end in ends] == [OfferEnded, QueueExited, TalkEnded]
     assert [again.note(end).agent for end in ends] == ["ada", "", "bob"]
-    assert again.left_open(lambda call_id: call_id == CALL, later(9)) == []
+    assert again.left_open({gone}, later(9)) == []
     assert again.note(QueueExited(CALL, 2, later(30), "abandoned")).queue == "ventes"
     assert again.day("ventes", AT) == QueueDay("ventes", 3, 1, 2, 0, 1)
+
+
+def test_what_ended_in_the_moment_of_the_kill_is_not_ended_twice() -> None:
+    made = ledger()
+    made.note(TalkStarted(CALL, 1, 1, "ada", "ventes", AT))
+    made.note(TalkStarted(CallId("runs"), 1, 1, "bob", "ventes", AT))
+    made.forget(lambda call_id: call_id == "runs")
+    assert made.left_open({CALL}, AT) == []
+    assert len(made.left_open({"runs"}, AT)) == 1
 
 
 # --- last talks, parking
