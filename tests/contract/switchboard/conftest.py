@@ -26,7 +26,7 @@ from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.cdr.entries import Role
 from controller.flow.commands import Answer, Answered
 from controller.ids import CallId
-from controller.ports import DeviceSettings, LegObserver
+from controller.ports import DeviceSettings
 from controller.runtime.asterisk import AsteriskInstall, AsteriskServer
 from controller.softphone import Call, sdp
 from controller.softphone import IncomingCall as Ringing
@@ -227,19 +227,19 @@ class Controller:
 
     def __init__(self, asterisk: AsteriskServer, door: Door) -> None:
         self.asterisk = asterisk
-        self._door = door
+        self.door = door
         self.calls = Calls()
 
     async def start(self) -> None:
         self.calls = Calls()
         settings, secrets = self.asterisk.settings, self.asterisk.secrets
-        http = HttpTransport(settings.asterisk_ari_url, secrets.ari_user, secrets.ari_password)
-        self.driver = AriDriver(application=settings.app, calls=self.calls, http=http)
-        self._door.connection = self.driver.connection
+        self.http = HttpTransport(settings.asterisk_ari_url, secrets.ari_user, secrets.ari_password)
+        self.driver = AriDriver(application=settings.app, calls=self.calls, http=self.http)
+        self.door.connection = self.driver.connection
         await self.driver.connection.ready(10)
 
     async def stop(self) -> None:
-        self._door.connection = None
+        self.door.connection = None
         await self.driver.close()
         await self.calls.close()
 
@@ -257,7 +257,7 @@ class RealRoom:
 
     def __init__(self, controller: Controller, stack: AsyncExitStack, folder: Path) -> None:
         self.controller = controller
-        self.legs: LegObserver = Legs()
+        self.legs = Legs()
         self._stack = stack
         self._audio = Audio(folder)
         self._calls: dict[str, Call] = {}
@@ -274,8 +274,8 @@ class RealRoom:
         caller = await self._stack.enter_async_context(Softphone(user="caller"))
         call = await caller.dial(f"sip:100@{self.sip}", source=tone(CALLER_HZ))
         incoming = await self._arrival()
-        assert await self._telephone.perform(Answer()) == Answered()
-        self._calls[incoming.channel_id] = call
+        assert await self.telephone.perform(Answer()) == Answered()
+        self._calls[incoming.channel_id] = self.caller_call = call
         self._hz[incoming.channel_id] = CALLER_HZ
 
     async def _arrival(self, *, resumed: bool = False) -> IncomingCall:
@@ -284,7 +284,8 @@ class RealRoom:
         kit = TelephoneKit(self._audio, self.legs, lambda extension: f"PJSIP/{extension}")
         telephone = incoming.telephone(incoming.call_id, kit, resumed=resumed)
         assert isinstance(telephone, AriTelephone)
-        self._telephone = telephone
+        self.telephone = telephone
+        self.call_id = incoming.call_id
         self.board = telephone.switchboard()
         return incoming
 
