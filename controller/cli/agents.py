@@ -213,10 +213,9 @@ def _graded(grades: dict[str, int]) -> str:
 def _show_accounts(context: click.Context, accounts: list[SipAccount]) -> None:
     if not accounts:
         return
-    config = completed(context.obj)
-    click.echo(
-        f"SIP server {config.sip.bind}:{config.sip.port}, UDP or TCP. Passwords are shown now and never again:"
-    )
+    sip = completed(context.obj).sip
+    server = sip.external_address or sip.bind
+    click.echo(f"SIP server {server}:{sip.port}, UDP or TCP. Passwords are shown now and never again:")
     for each in accounts:
         click.echo(f"  {each.agent:<20} user {each.username}  password {each.password}")
 

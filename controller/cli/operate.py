@@ -75,7 +75,7 @@ def accounts(context: click.Context) -> None:
     """Show the SIP accounts of the embedded Asterisk with their passwords, for your softphone."""
     settings = stack_settings(load_config(context.obj))
     secrets = stack_secrets.load(settings.secrets_file, [phone.extension for phone in settings.softphones])
-    click.echo(f"SIP server {settings.bind}:{settings.sip_port} (UDP or TCP)")
+    click.echo(f"SIP server {settings.external_address or settings.bind}:{settings.sip_port} (UDP or TCP)")
     for phone in settings.softphones:
         click.echo(f"user {phone.extension}  password {secrets.softphones[phone.extension]}  ({phone.name})")
     known = example_agents.passwords(settings.state_dir / example_agents.FILE)

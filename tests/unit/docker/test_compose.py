@@ -11,9 +11,10 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = ROOT / "docker/compose.yaml"
+TLS = ROOT / "docker/compose.tls.yaml"
 DOCKERFILES = sorted((ROOT / "docker").glob("*/Dockerfile"))
-# ${NAME:-default}, the default itself perhaps with one more inside.
-VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-((?:[^${}]|\$\{[^{}]*\})*))?\}")
+# ${NAME:-default}, the default itself perhaps with one more inside; ${NAME:+when it is given}.
+VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-+])((?:[^${}]|\$\{[^{}]*\})*))?\}")
 
 
 def defaults(value: Any, environ: dict[str, str]) -> Any:
@@ -24,13 +25,20 @@ def defaults(value: Any, environ: dict[str, str]) -> Any:
         return [defaults(each, environ) for each in value]
     if not isinstance(value, str):
         return value
+
+    def filled(found: re.Match[str]) -> str:
+        given = environ.get(found[1], "")
+        if found[2] == "+":
+            return found[3] if given else ""
+        return given or found[3] or ""
+
     while VARIABLE.search(value):
-        value = VARIABLE.sub(lambda found: environ.get(found[1], found[2] or ""), value)
+        value = VARIABLE.sub(filled, value)
     return value
 
 
-def load(**environ: str) -> dict[str, Any]:
-    filled: dict[str, Any] = defaults(yaml.safe_load(COMPOSE.read_text(encoding="utf-8")), environ)
+def load(compose: Path = COMPOSE, **environ: str) -> dict[str, Any]:
+    filled: dict[str, Any] = defaults(yaml.safe_load(compose.read_text(encoding="utf-8")), environ)
     return filled
 
 
@@ -111,7 +119,7 @@ def test_only_sip_sound_and_pages_are_published_and_only_here_until_told_otherwi
         "asterisk": [
             "127.0.0.1:5060:5060/udp",
             "127.0.0.1:5060:5060/tcp",
-            "127.0.0.1:10000-10099:10000-10099/udp",
+            "127.0.0.1:10000-10199:10000-10199/udp",
         ],
         "controller": ["127.0.0.1:8080:8080/tcp"],
     }
@@ -153,10 +161,55 @@ def test_each_secret_is_mounted_where_it_is_needed_and_read_only() -> None:
 
 
 def test_the_carriers_networks_replace_this_machine_as_trunk() -> None:
-    told = load(SIP_TRUNK_PEERS="192.0.2.0/24", SIP_PERMIT="192.0.2.0/24", INNER_NET="10.9.8")
-    environment = told["services"]["prepare"]["environment"]
-    assert environment["RAPPEL_SIP_TRUNK_PEERS"] == "10.9.8.12/32,192.0.2.0/24"
-    assert environment["RAPPEL_SIP_PERMIT"] == "10.9.8.12/32,192.0.2.0/24"
+    told = load(SIP_TRUNK_PEERS="192.0.2.0/24", SIP_PERMIT="198.51.100.0/24", OUTER_NET="10.9.8")["services"]
+    assert told["prepare"]["environment"]["RAPPEL_SIP_TRUNK_PEERS"] == "10.9.8.12/32,192.0.2.0/24"
+    assert told["prepare"]["environment"]["RAPPEL_SIP_PERMIT"] == "198.51.100.0/24"
+
+
+def test_the_controller_never_bans_whom_asterisk_takes_for_the_trunk() -> None:
+    for told in (STACK, load(SIP_TRUNK_PEERS="192.0.2.0/24")):
+        peers = [
+            told["services"][name]["environment"]["RAPPEL_SIP_TRUNK_PEERS"] for name in ("prepare", "controller")
+        ]
+        assert peers[0] == peers[1]
+
+
+def test_test_calls_leave_from_an_address_that_asterisk_lets_in() -> None:
+    here = SERVICES["controller"]["networks"]["outer"]["ipv4_address"]
+    assert f"{here}/32" in SERVICES["prepare"]["environment"]["RAPPEL_SIP_TRUNK_PEERS"].split(",")
+    assert (
+        SERVICES["controller"]["environment"]["RAPPEL_SIP_BIND"]
+        == (SERVICES["asterisk"]["networks"]["outer"]["ipv4_address"])
+    )
+
+
+def test_every_call_that_is_let_in_has_ports_for_its_caller_and_its_agent() -> None:
+    prepare = SERVICES["prepare"]["environment"]
+    ports = int(prepare["RAPPEL_SIP_RTP_TO"]) - int(prepare["RAPPEL_SIP_RTP_FROM"]) + 1
+    assert 4 * int(SERVICES["controller"]["environment"]["RAPPEL_CALLS_MAX_CALLS"]) <= ports
+
+
+def test_recordings_wait_in_a_volume_until_the_controller_has_them_in_another() -> None:
+    assert "recordings:/var/spool/asterisk" in SERVICES["asterisk"]["volumes"]
+    assert (
+        f"controller-state:{SERVICES['controller']['environment']['RAPPEL_NODE_STATE_DIR']}"
+        in (SERVICES["controller"]["volumes"])
+    )
+
+
+def test_tls_is_one_more_port_and_the_machines_own_files_only_for_who_prepares() -> None:
+    assert not any("5061" in port for port in SERVICES["asterisk"]["ports"])
+    tls = load(TLS)["services"]
+    assert tls["asterisk"] == {"ports": ["127.0.0.1:5061:5061/tcp"]}
+    assert set(tls) == {"prepare", "asterisk"}
+    assert tls["prepare"]["environment"] == {
+        "RAPPEL_SIP_TLS_PORT": "5061",
+        "RAPPEL_SIP_CERTIFICATE": "",
+        "RAPPEL_SIP_KEY": "",
+    }
+    own = load(TLS, SIP_CERTIFICATE="./cert.pem", SIP_KEY="./key.pem")["services"]["prepare"]
+    for name, file in (("CERTIFICATE", "cert.pem"), ("KEY", "key.pem")):
+        assert f"./{file}:{own['environment'][f'RAPPEL_SIP_{name}']}:ro" in own["volumes"]
 
 
 @each_dockerfile

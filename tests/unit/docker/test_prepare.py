@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.unit.docker.test_compose import SERVICES
+from tests.unit.docker.test_compose import SERVICES, TLS, load
 
 ROOT = Path(__file__).parents[3]
 
@@ -81,6 +81,36 @@ def test_behind_a_nat_the_outside_is_shown_the_outer_address(volumes: Path, monk
     text = (volumes / "asterisk/pjsip.conf").read_text()
     assert "external_media_address = 203.0.113.5\n" in text
     assert "local_net = 10.213.86.0/24\nlocal_net = 10.213.87.0/24\n" in text
+
+
+def test_for_tls_asterisk_gets_a_certificate_and_its_key_of_its_own(
+    volumes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in load(TLS)["services"]["prepare"]["environment"].items():
+        monkeypatch.setenv(key, value)
+    prepare = module("prepare").prepare
+    prepare(volumes)
+    made = everything(volumes)
+    assert "bind = 0.0.0.0:5061\ncert_file = /etc/asterisk/sip_certificate.pem\n" in made["asterisk/pjsip.conf"]
+    assert "priv_key_file = /etc/asterisk/sip_key.pem\n" in made["asterisk/pjsip.conf"]
+    assert made["asterisk/sip_certificate.pem"].startswith("-----BEGIN CERTIFICATE-----")
+    assert made["asterisk/sip_key.pem"].startswith("-----BEGIN PRIVATE KEY-----")
+    assert stat.S_IMODE((volumes / "asterisk/sip_key.pem").stat().st_mode) == 0o600
+    prepare(volumes)
+    assert everything(volumes) == made
+
+
+def test_a_certificate_of_ones_own_is_handed_on(
+    volumes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPPEL_SIP_TLS_PORT", "5061")
+    for name in ("certificate", "key"):
+        (tmp_path / f"{name}.pem").write_text(f"the {name}")
+        monkeypatch.setenv(f"RAPPEL_SIP_{name}".upper(), str(tmp_path / f"{name}.pem"))
+    module("prepare").prepare(volumes)
+    assert (volumes / "asterisk/sip_certificate.pem").read_text() == "the certificate"
+    assert (volumes / "asterisk/sip_key.pem").read_text() == "the key"
+    assert not (volumes / "keys/tls").exists()
 
 
 def test_a_second_start_changes_nothing(volumes: Path) -> None:
