@@ -35,7 +35,6 @@ _LOOKS: Final = 20
 """From so many devices on, one look at all is cheaper."""
 _RETRY_S: Final = 2.0
 _DOUBLE_S: Final = 2.0
-_HURRY_S: Final = 5.0
 _READY_S: Final = 60.0
 
 
@@ -65,13 +64,10 @@ class AriDevices:
         self._told: dict[str, tuple[int, int]] = {}
         self._watchers: list[Callable[[DeviceState], None]] = []
         self._to_look: set[str] = set()
-        self._hurried: set[str] = set()
-        self._to_calm: set[str] = set()
         self._anew = True
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._doubled: asyncio.TimerHandle | None = None
-        self._calming: asyncio.TimerHandle | None = None
 
     # --- what is asked --------------------------------------------------------------------------------------
 
@@ -111,9 +107,8 @@ class AriDevices:
 
     async def close(self) -> None:
         """Stop working; Asterisk keeps what it has."""
-        for timer in (self._doubled, self._calming):
-            if timer is not None:
-                timer.cancel()
+        if self._doubled is not None:
+            self._doubled.cancel()
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
@@ -147,7 +142,6 @@ class AriDevices:
                 raise
         await self._put()
         await self._tell_messages()
-        await self._calm()
         if len(self._to_look) > _LOOKS:
             await self._look_at_all()
         while self._to_look:
@@ -157,11 +151,6 @@ class AriDevices:
         """Nothing is known of this Asterisk: see what is there of ours that should not be."""
         self._there.clear()
         self._told.clear()
-        self._hurried.clear()
-        self._to_calm.clear()
-        if self._calming is not None:
-            self._calming.cancel()
-            self._calming = None
         endpoints = await self._transport.request(ari.endpoints_list_by_tech(_TECHNOLOGY))
         await _each([found.resource for found in endpoints], self._compare)
         await self._put(subscribe=self._wanted)
@@ -178,7 +167,6 @@ class AriDevices:
             if accounts.is_ours(found):
                 await self._delete(endpoint)
         elif accounts.is_as_wanted(found, wanted):
-            await self._transport.request(accounts.calm(wanted))
             self._there[endpoint] = wanted
 
     async def _put(self, subscribe: Collection[str] = ()) -> None:
@@ -198,7 +186,7 @@ class AriDevices:
 
     async def _put_one(self, device: DeviceSettings) -> None:
         try:
-            for operation in accounts.put(device):
+            for operation in accounts.put(device, await self._aor(device.endpoint)):
                 await self._transport.request(operation)
         except ChannelGone as error:
             raise AsteriskRefused(
@@ -208,28 +196,19 @@ class AriDevices:
             ) from error
         except AsteriskRefused as error:
             # This one account is left out; the others shall not suffer.
-            log.exception("ari_device_refused", endpoint=device.endpoint, error=str(error))
+            log.error(  # noqa: TRY400 - the reason is Asterisk's answer, not the way here
+                "ari_device_refused",
+                endpoint=device.endpoint,
+                error=str(error),
+                advice="an extension of [sip] softphones cannot be an agent's too: take it off that list",
+            )
         self._there[device.endpoint] = device
-        self._hurried.add(device.endpoint)
-        if self._calming is None:
-            self._calming = asyncio.get_running_loop().call_later(_HURRY_S, self._be_calm)
 
-    def _be_calm(self) -> None:
-        self._calming = None
-        self._to_calm |= self._hurried
-        self._hurried.clear()
-        self._work()
-
-    async def _calm(self) -> None:
-        to_calm, self._to_calm = self._to_calm, set()
-        devices = [device for endpoint in to_calm if (device := self._there.get(endpoint)) is not None]
-        await _each(devices, self._calm_one)
-
-    async def _calm_one(self, device: DeviceSettings) -> None:
+    async def _aor(self, endpoint: str) -> list[models.ConfigTuple] | None:
         try:
-            await self._transport.request(accounts.calm(device))
-        except AsteriskRefused as error:
-            log.warning("ari_device_refused", endpoint=device.endpoint, error=str(error))
+            return await self._transport.request(accounts.look_at_aor(endpoint))
+        except ChannelGone:
+            return None
 
     async def _delete(self, endpoint: str) -> None:
         for operation in accounts.delete(endpoint):

@@ -44,6 +44,21 @@ async def test_accounts_come_change_and_go(floor: Floor) -> None:
     await floor.until_state("2001", reachable=True)
 
 
+async def test_an_account_that_changes_leaves_its_phone_as_it_is(floor: Floor) -> None:
+    """Asterisk would write a registration into an updated address of record: the phone would be there for ever."""
+    floor.devices.configure([account("2001")])
+    phone = await floor.phone("2001")
+    await floor.register(phone)
+    await floor.until_state("2001", reachable=True)
+    for change in ({"display_name": "Ada"}, {"mailboxes": ("support",)}):
+        floor.devices.configure([account("2001", **change)])
+        await asyncio.sleep(1)
+        assert (await floor.asterisk.cli("pjsip show aor 2001")).count("Contact:  2001/sip:") == 1
+    await phone.unregister(f"sip:{floor.sip}")
+    await floor.until_state("2001", reachable=False)
+    assert "Contact:  2001/sip:" not in await floor.asterisk.cli("pjsip show aor 2001")
+
+
 async def test_three_devices_and_a_fourth_takes_the_place_of_the_oldest(floor: Floor) -> None:
     floor.devices.configure([account("2001")])
     phones = [await floor.phone("2001") for _ in range(4)]
@@ -195,3 +210,10 @@ async def test_a_ban_outlives_asterisk_and_ends_with_its_controller_s_successor(
     await floor.replace_controller()
     floor.devices.configure([account("2001")])
     await floor.register(phone)
+
+
+async def test_an_extension_of_the_configuration_is_refused_and_said(floor: Floor, capsys) -> None:
+    floor.devices.configure([account("1001"), account("2001")])  # 1001 is a softphone of pjsip.conf
+    phone = await floor.phone("2001")
+    await floor.register(phone)
+    assert "take it off that list" in capsys.readouterr().out
