@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Final
+from typing import Any, Final
 
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
@@ -25,26 +25,34 @@ MAX_CONTACTS: Final = 3
 MAILBOX_CONTEXT: Final = "rappel"
 _CLASS = "res_pjsip"
 _KINDS = ("auth", "aor", "endpoint")
-_QUALIFY = "qualify_frequency"
 _UNQUOTABLE = str.maketrans(dict.fromkeys('"\\<>\r\n\x00', " "))
 
 Put = Operation[list[models.ConfigTuple]]
 
 
-def put(device: DeviceSettings) -> tuple[Put, ...]:
+def put(device: DeviceSettings, aor: list[models.ConfigTuple] | None) -> tuple[Operation[Any], ...]:
     """Return the requests that make the account, or make it what it should be, in the order they need.
 
-    Its devices are asked every second how they are until `calm` is requested: Asterisk looks at registrations that
-    it kept over a restart at a random moment of the interval, and an agent would be unreachable till then.
+    `aor` is the account's address of record as `look_at_aor` found it, None when there is none. One with registered
+    devices is left as it is: an update would write its registrations into the configuration (the device would ring
+    twice, and be there for ever), and with it deleted they would be forgotten.
     """
     account = _account(device)
-    account["aor"][_QUALIFY] = "1"
-    return tuple(_put(kind, device.endpoint, fields) for kind, fields in account.items())
+    requests: dict[str, tuple[Operation[Any], ...]] = {
+        kind: (_put(kind, device.endpoint, fields),) for kind, fields in account.items()
+    }
+    if aor is not None:
+        has = {field.attribute: field.value for field in aor}
+        if "contact" in has or has.get("mailboxes") == account["aor"]["mailboxes"]:
+            del requests["aor"]
+        else:
+            requests["aor"] = (ari.asterisk_delete_object(_CLASS, "aor", device.endpoint), *requests["aor"])
+    return tuple(request for kind in requests.values() for request in kind)
 
 
-def calm(device: DeviceSettings) -> Put:
-    """Return the request after which the account's devices are asked at the usual interval how they are."""
-    return _put("aor", device.endpoint, _account(device)["aor"])
+def look_at_aor(endpoint: str) -> Put:
+    """Return the request for an account's address of record, registered devices included."""
+    return ari.asterisk_get_object(_CLASS, "aor", endpoint)
 
 
 def look(endpoint: str) -> Put:
@@ -86,8 +94,9 @@ def _account(device: DeviceSettings) -> dict[str, dict[str, str]]:
             "minimum_expiration": "30",
             "default_expiration": "300",
             "maximum_expiration": "3600",
-            # Notices a phone that went away, and keeps its router's pinhole open.
-            _QUALIFY: "20",
+            # Notices a phone that went away, and keeps its router's pinhole open. Asterisk asks devices whose
+            # registration it kept over a restart at a random moment of the interval: they are unreachable till then.
+            "qualify_frequency": "3",
             "qualify_timeout": "3.0",
             "mailboxes": mailboxes,
         },
