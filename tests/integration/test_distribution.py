@@ -200,8 +200,11 @@ async def alone(
     await server.stop()
 
 
-async def test_killed_with_postgres_away_everybody_is_as_before(alone: tuple[Centre, Process, PostgresServer]):
-    """One talks, one is paused, one waits; the controller is killed and comes back without a database."""
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+async def test_without_controller_and_postgres_everybody_is_as_before(
+    alone: tuple[Centre, Process, PostgresServer], how: signal.Signals
+):
+    """One talks, one is paused, one waits; the controller ends and comes back without a database."""
     centre, controller, server = alone
     agents = await enrolled(centre, list(QUEUES), "anne", "bruno")
     token = await token_of(centre)
@@ -228,7 +231,7 @@ async def test_killed_with_postgres_away_everybody_is_as_before(alone: tuple[Cen
         await becomes(centre, as_before)
         os.kill(server.pid or 0, signal.SIGINT)
         await server.wait()
-        controller.kill(signal.SIGKILL)
+        controller.kill(how)
         await controller.ended()
         await controller.start()
         began = time.monotonic()

@@ -31,14 +31,24 @@ class ToldState(msgspec.Struct, frozen=True):
 
 
 class AgentNews:
-    """What was told of each agent, and what is to be told now. `again` asks to be told to `tell` after a while."""
+    """What was told of each agent, and what is to be told now.
+
+    `known` says whether enough is known of an agent to tell anything; `again` asks for another `tell` after a while.
+    """
 
     def __init__(
-        self, floor: Floor, clock: Clock, told: Callable[[AgentChanged], None], again: Callable[[float], None]
+        self,
+        floor: Floor,
+        clock: Clock,
+        told: Callable[[AgentChanged], None],
+        *,
+        known: Callable[[AgentId], bool],
+        again: Callable[[float], None],
     ) -> None:
         self._floor = floor
         self._clock = clock
         self._entry_told = told
+        self._known = known
         self._again = again
         self._postponed: set[AgentId] = set()
         self._last: dict[AgentId, ToldState] = {}
@@ -48,16 +58,18 @@ class AgentNews:
         """Tell all that has changed since last time, as done `by`; return whether somebody's presence has."""
         now = self._clock.monotonic()
         presence = False
-        postponed, self._postponed = self._postponed, set()
+        postponed, self._postponed, wait = self._postponed, set(), False
         for agent in dict.fromkeys((*self._floor.changed(), *sorted(postponed))):
             facts = self._floor.view(agent, now)
             if facts is None:
                 continue
-            if facts.state is AgentState.BUSY and now < facts.since + BUSY_S:
+            passing = facts.state is AgentState.BUSY and now < facts.since + BUSY_S
+            if passing or not self._known(agent):
                 self._postponed.add(agent)
+                wait |= passing and agent not in postponed
             else:
                 presence |= self._tell(facts, by)
-        if self._postponed - postponed:
+        if wait:
             self._again(BUSY_S)
         return presence
 

@@ -39,10 +39,8 @@ log = structlog.get_logger(__name__)
 
 HELD_S = 0.5
 """After Asterisk's calls are known, those who waited before have so long to take their places before any match."""
-QUIET_S = 1.5
-"""After that, agents' states are told: before, they are only on their way to what they are."""
 ALONE_S = 5.0
-"""So long Asterisk is waited for; then states are told without it."""
+"""So long Asterisk's word on an agent's phone is waited for; then the agent's state is told without it."""
 SWEEP_S = 2.0
 """How often it is looked whether the calls that hold agents and places still run."""
 _TALKED_REMEMBERED = 5000
@@ -99,13 +97,18 @@ class Distributor:
         self._talked: dict[tuple[str, str], str] = {}
         self._file = StateFile(state_dir / "distribution.json", KeptState, self._kept, delay_s=keep_after_s)
         self._seen: dict[str, DeviceState] = {}
-        self._news = AgentNews(self.floor, clock, self.told, self._tell_after)
+        self._news = AgentNews(
+            self.floor,
+            clock,
+            self.told,
+            known=self._is_known,
+            again=lambda delay_s: self._later(delay_s, self._changed),
+        )
         self._began_at = clock.now()
         self._settled = False
         self._quiet = True
         self._resumed = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._handles: list[asyncio.TimerHandle] = []
 
     # --- life -----------------------------------------------------------------------------------------------
 
@@ -134,8 +137,6 @@ class Distributor:
     async def stop(self) -> None:
         """Write down what must survive; agents, places and calls stay as they are for the next controller."""
         self.matcher.stop()
-        for handle in self._handles:
-            handle.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -162,7 +163,6 @@ class Distributor:
         if not self._settled:
             self._settled = True
             self._later(HELD_S, self._let_go)
-            self._later(QUIET_S, self._speak)
             self._later(2 * SWEEP_S, self._all_resumed)
 
     # --- Places ---------------------------------------------------------------------------------------------
@@ -343,26 +343,30 @@ class Distributor:
 
     def _turned(self) -> None:
         """A turn of matching is over: tell who is doing something else now."""
-        if not self._quiet and self._news.tell("rule"):
+        if self._news.tell("rule"):
             self._file.now()
 
     # --- after a start --------------------------------------------------------------------------------------
 
     def _later(self, delay_s: float, work: Callable[[], None]) -> None:
-        self._handles.append(asyncio.get_running_loop().call_later(delay_s, work))
+        asyncio.get_running_loop().call_later(delay_s, work)
 
-    def _tell_after(self, delay_s: float) -> None:
-        """Tell again when what is not worth telling yet has either passed or lasted."""
-        asyncio.get_running_loop().call_later(delay_s, self.matcher.stir)
+    def _changed_after(self, delay_s: float) -> None:
+        self._later(delay_s, self._changed)
 
     def _let_go(self) -> None:
         self.matcher.held = False
-        self.matcher.stir()
+        self._changed()
 
     def _speak(self) -> None:
-        if self._quiet:
-            self._quiet = False
-            self.matcher.stir()
+        self._quiet = False
+        self._changed()
+
+    def _is_known(self, agent: AgentId) -> bool:
+        """Tell whether the agent's state is more than a step on the way to what it is, just after a start."""
+        account = self.floor.account(agent)
+        seen = account is not None and account.extension in self._seen
+        return not self._quiet or (seen and not self.matcher.held)
 
     def _all_resumed(self) -> None:
         """Whoever was going to come back has."""

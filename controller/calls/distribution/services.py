@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
-from controller.acd.model import AgentId, Refused
+from controller.acd.model import AgentAccount, AgentId, Refused
 from controller.acd.roster import UNKNOWN_AGENT
 from controller.calls.conversation.keeper import Keeper
 from controller.calls.distribution.distributor import Distributor
 from controller.calls.distribution.floordesk import FloorDesk
 from controller.calls.keeping import Keeping
+from controller.calls.mailbox import Mailbox
 from controller.calls.queueing.callref import CallRef
 from controller.calls.queueing.places import Places
 from controller.flow.commands import AgentActKind
 from controller.flow.queuenow import QueueNow, QueuesNow
+from controller.ports import Mailboxes
 
 
 class LiveQueues(Mapping[str, QueueNow]):
@@ -37,11 +40,13 @@ class LiveQueues(Mapping[str, QueueNow]):
 
 
 class DistributionServices:
-    """`Services` of one controller."""
+    """`Services` of one controller. `listening`: where Asterisk finds the messages that agents listen to."""
 
-    def __init__(self, distributor: Distributor, keeping: Keeping) -> None:
+    def __init__(self, distributor: Distributor, keeping: Keeping, messages: Mailboxes, listening: Path) -> None:
         self._distributor = distributor
         self._keeping = keeping
+        self.mailbox = Mailbox(listening, keeping, messages, self._account_at)
+        """See `Services.mailbox`; `run` it in a task of its own."""
         self._queues_now = LiveQueues(distributor)
         self.desk = FloorDesk(distributor)
         """For the API, and for what agents ask from their phones."""
@@ -59,6 +64,10 @@ class DistributionServices:
     def agent_at(self, extension: str) -> AgentId | None:
         """See `Services.agent_at`."""
         return self._distributor.accounts.by_extension(extension)
+
+    def _account_at(self, extension: str) -> AgentAccount | None:
+        agent = self.agent_at(extension)
+        return self._distributor.accounts.by_id.get(agent) if agent is not None else None
 
     @property
     def places(self) -> Places:

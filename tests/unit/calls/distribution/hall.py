@@ -12,7 +12,7 @@ import msgspec
 
 from controller.acd.model import AgentAccount, AgentId, AgentState, Entry, EntryId, Queue, Refused
 from controller.calls.asks import Assigned
-from controller.calls.distribution.distributor import QUIET_S, Distributor
+from controller.calls.distribution.distributor import HELD_S, Distributor
 from controller.calls.distribution.floordesk import FloorDesk
 from controller.cdr.entries import AgentChanged
 from controller.errors import StoreError
@@ -207,7 +207,7 @@ class Hall:
             for each in self.distributor.accounts.by_id.values():
                 self.phones.be(each.extension)
         self.distributor.settled()
-        await asyncio.sleep(QUIET_S + 0.1)
+        await asyncio.sleep(HELD_S + 0.1)
         return self
 
     def login(self, *agents: str) -> None:
