@@ -286,6 +286,7 @@ class Offering:
         stay.places.told(QueueExited(stay.call.call_id, stay.progress.visit, now, "connected", offer.agent.agent))
         stay.places.connected(stay.entry, offer.agent.agent)
         await self._drop([other for other in offer.alive if other is not leg], _ELSEWHERE)
+        await self._close([other for other in offer.legs if other is not leg])
         await self.end_all(OfferOutcome.ELSEWHERE)
         return True
 
@@ -324,9 +325,7 @@ class Offering:
         self.offers.remove(offer)
         cause = {OfferOutcome.ELSEWHERE: _ELSEWHERE, OfferOutcome.NO_ANSWER: _NO_ANSWER}.get(outcome, _NORMAL)
         await self._drop(offer.alive, cause)
-        for leg in offer.legs:
-            with unless_gone("close"):
-                await stay.board.close(stay.board.bridge_id(leg.number))
+        await self._close(offer.legs)
         stay.places.told(OfferEnded(stay.call.call_id, offer.number, stay.clock.now(), outcome.value))
         log.info("queue.offer_ended", agent=offer.agent.agent, outcome=outcome.value)
         if self.connected is None:
@@ -341,6 +340,12 @@ class Offering:
             self._over.add(leg.party)
             with unless_gone("drop"):
                 await self.stay.board.drop(leg.party, cause)
+
+    async def _close(self, legs: list[OfferLeg]) -> None:
+        """End the bridges into which these legs were called."""
+        for leg in legs:
+            with unless_gone("close"):
+                await self.stay.board.close(self.stay.board.bridge_id(leg.number))
 
     def _asks_key(self, offer: Offer) -> bool:
         return bool(self.stay.plans.get(offer.queue, self.stay.plan).accept_key)

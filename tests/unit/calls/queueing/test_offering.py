@@ -278,6 +278,7 @@ async def test_ring_all_the_first_to_answer_talks_and_the_others_stop_ringing():
     await world.wait(0.1)
     assert world.caller_hears == {legs[1]}
     assert world.exchange.ringing() == []
+    assert len(world.exchange.bridges) == 1  # those of the other devices have been closed
     assert world.outcomes == ["elsewhere", "connected", "busy"]
     assert set(world.places.ended) == {("anne", OfferOutcome.ELSEWHERE), ("chloe", OfferOutcome.BUSY)}
     assert world.kept[-1].phase == "talking"
