@@ -33,6 +33,7 @@ class StatusBoard:
         """Return whether each thing the controller needs is there. No waiting."""
         parts = self._parts
         linked = parts.driver.connection.state is LinkState.READY
+        not_kept = parts.distributor.not_kept
         return [
             Check(
                 "Asterisk",
@@ -43,6 +44,7 @@ class StatusBoard:
             Check(
                 "AMI", parts.ami.connected, "" if parts.ami.connected else "not logged in to the manager interface"
             ),
+            Check("State", not not_kept, f"{not_kept}: a restart would forget who is logged in" if not_kept else ""),
         ]
 
     def _postgres_problem(self) -> str:

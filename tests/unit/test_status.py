@@ -65,6 +65,7 @@ def parts(world: World) -> Any:
     matcher = SimpleNamespace(offers=3, latency=Histogram())
     distributor = SimpleNamespace(
         talks={},
+        not_kept="",
         matcher=matcher,
         ghosts=SimpleNamespace(freed=0),
         broadcast=SimpleNamespace(readers=0, ended_for_lag=0),
@@ -107,6 +108,7 @@ def test_everything_is_there(parts: Any):
         ("Asterisk", True, ""),
         ("Postgres", True, ""),
         ("AMI", True, ""),
+        ("State", True, ""),
     ]
 
 
@@ -114,8 +116,10 @@ def test_what_is_away_is_named_with_its_reason(parts: Any):
     parts.driver.connection.state = LinkState.DOWN
     parts.ami.connected = False
     parts.journal.postgres_up, parts.journal.last_error, parts.journal.pending = False, "connection refused", 12
-    asterisk, postgres, ami = StatusBoard(parts).checks()
-    assert not any(check.ok for check in (asterisk, postgres, ami))
+    parts.distributor.not_kept = "No space left on device"
+    asterisk, postgres, ami, state = StatusBoard(parts).checks()
+    assert not any(check.ok for check in (asterisk, postgres, ami, state))
+    assert state.reason == "No space left on device: a restart would forget who is logged in"
     assert asterisk.reason == "ARI WebSocket down: is Asterisk up?"
     assert postgres.reason == "connection refused; 12 entries wait on disk"
     assert "manager interface" in ami.reason
@@ -173,4 +177,4 @@ async def test_every_metric_can_be_read(parts: Any, world: World):
         for sample in family.samples
         if sample.name == "rappel_up"
     ]
-    assert up == [("asterisk", 1.0), ("postgres", 1.0), ("ami", 1.0)]
+    assert up == [("asterisk", 1.0), ("postgres", 1.0), ("ami", 1.0), ("state", 1.0)]

@@ -56,6 +56,11 @@ class Accounts:
         if kept is not None:
             self._use(kept)
 
+    @property
+    def not_kept(self) -> str:
+        """Why the accounts are not on disk as they are; empty when they are."""
+        return self._file.broken
+
     def by_extension(self, extension: str) -> AgentId | None:
         """Return whose device an extension is."""
         return self._by_extension.get(extension)

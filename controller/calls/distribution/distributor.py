@@ -310,6 +310,11 @@ class Distributor:
         """Return the time of day of a time on the floor's clock."""
         return wall(self.clock, at)
 
+    @property
+    def not_kept(self) -> str:
+        """Why a restart would not find everything as it is; empty when it would."""
+        return self._file.broken or self.accounts.not_kept
+
     def acted(self, by: str) -> None:
         """Somebody changed what an agent means to do: told, kept and matched at once."""
         self._news.tell(by)

@@ -30,10 +30,6 @@ class Parking:
         """Give the slot back."""
         self._slots.pop(call_id, None)
 
-    def call_in(self, slot: int) -> str:
-        """Return the call parked in `slot`; "" when there is none."""
-        return next((call_id for call_id, taken in self._slots.items() if taken == slot), "")
-
     def slots(self) -> dict[str, int]:
         """Return all taken slots, by call."""
         return dict(self._slots)

@@ -105,7 +105,7 @@ async def test_the_same_from_the_phone_by_its_endpoint(tmp_path: Path) -> None:
     keeping = Keeping(
         tmp_path, None, told=here.distributor.told, clock=here.clock, history=here.past, devices=here.phones
     )  # type: ignore[arg-type]
-    services = DistributionServices(here.distributor, keeping)
+    services = DistributionServices(here.distributor, keeping, None, tmp_path)  # type: ignore[arg-type]
     assert (services.places, services.keeper) == (here.distributor, keeping)
 
     def act(what: AgentActKind, channel: str = "PJSIP/2001-0000002a", reason: str = "") -> str:

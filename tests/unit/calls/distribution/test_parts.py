@@ -184,10 +184,8 @@ def test_slots_are_given_once_and_come_back() -> None:
     assert [parking.park(f"c{number}") for number in range(20)] == list(SLOTS)
     assert parking.park("c3") == 703
     assert parking.park("late") == 0
-    assert parking.call_in(703) == "c3"
     parking.unpark("c3")
     assert parking.park("late") == 703
-    assert parking.call_in(720) == ""
     again = Parking()
     again.take("c9", 709)
     assert again.slots() == {"c9": 709}
