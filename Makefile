@@ -76,7 +76,9 @@ doctor: $(VENV)/.run ## Look for what would keep calls from working
 .PHONY: test unit check format bench listen clean
 test: setup-dev ## All checks and all tests, on a real Asterisk and a real Postgres
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/flows tests/simulation
+	$(BIN)/pytest -n 3 --dist loadfile tests/contract tests/integration
+	$(BIN)/pytest tests/speech
 
 unit: setup-dev ## The tests that need nothing but Python (seconds)
 	$(BIN)/pytest tests/unit tests/flows

@@ -7,8 +7,13 @@ import random
 import socket
 
 # Below the kernel's range for outgoing connections (32768 and up), so that no client socket takes one meanwhile.
-_LOWEST = int(os.environ.get("RAPPEL_TEST_PORTS_FROM", "20000"))
-_HIGHEST = int(os.environ.get("RAPPEL_TEST_PORTS_TO", "31999"))
+_FROM = int(os.environ.get("RAPPEL_TEST_PORTS_FROM", "20000"))
+_TO = int(os.environ.get("RAPPEL_TEST_PORTS_TO", "31999"))
+# Each worker of pytest-xdist has a part of its own, so that two of them never find the same port free.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PART = (_TO - _FROM + 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_LOWEST = _FROM + _WORKER * _PART
+_HIGHEST = _LOWEST + _PART - 1
 _TRIES = 500
 _given: set[int] = set()
 
