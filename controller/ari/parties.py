@@ -172,7 +172,7 @@ class Parties:
 
     def _referred(self, event: models.ChannelTransfer) -> list[Happening]:
         party = event.referred_by.source_channel.id
-        if event.state or party not in self._legs:  # the echo of our own progress, or of a party that has gone
+        if event.state or not self.is_party(party):  # the echo of our own progress, or of a party that has gone
             return []
         wanted = event.refer_to.requested_destination
         # Of the device's other call it is the far end that is joined; one without is no attended transfer.

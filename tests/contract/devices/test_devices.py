@@ -217,3 +217,19 @@ async def test_an_extension_of_the_configuration_is_refused_and_said(floor: Floo
     phone = await floor.phone("2001")
     await floor.register(phone)
     assert "take it off that list" in capsys.readouterr().out
+
+
+async def test_an_agent_s_own_call_is_not_transferred_by_asterisk(floor: Floor) -> None:
+    floor.devices.configure([account("2001")])
+    phone = await floor.phone("2001")
+    await floor.register(phone)
+    call = await phone.dial(f"sip:{NUMBER}@{floor.sip}")
+    arrived = await floor.controller.calls.arrived.get()
+    request = floor.controller.driver.transport.request
+    await request(ari.channels_answer(arrived.channel_id))
+    await call.wait_answered(5)
+    assert await call.refer(f"sip:1001@{floor.sip}") == 202
+    await asyncio.sleep(0.5)
+    assert [channel.id for channel in await request(ari.channels_list())] == [arrived.channel_id]
+    assert floor.controller.calls.arrived.empty()
+    await call.hangup()
