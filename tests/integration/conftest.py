@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from tests.rig.service import Service
 
 @pytest.fixture(scope="session")
 def audio_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prepared audio, shared by all tests of the run."""
-    return tmp_path_factory.mktemp("audio-cache")
+    """Prepared audio, shared by all tests of the run, on all workers: it is kept by content, each file at once."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "audio-cache"
+    shared.mkdir(exist_ok=True)
+    return shared
 
 
 @pytest_asyncio.fixture
