@@ -10,6 +10,7 @@ their requests, go on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 from typing import Final
@@ -119,10 +120,8 @@ class AriBans:
             self._there[place] = wanted[place]
 
     async def _free(self, place: int) -> None:
-        try:
+        with contextlib.suppress(AsteriskRefused):  # nothing was there
             await self._transport.request(ari.asterisk_delete_object("res_pjsip", "identify", _name(place)))
-        except AsteriskRefused as error:
-            log.debug("sip_ban_not_there", place=place, error=str(error))
         self._there.pop(place, None)
 
 
