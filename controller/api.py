@@ -75,6 +75,7 @@ class RecordingBook:
         if found is None or found.erased_at is not None:
             return False
         await self._keeping.erase(recording_id, found.path, by)
+        self._keeping.look_soon()
         return True
 
 

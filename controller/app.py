@@ -54,6 +54,8 @@ log = structlog.get_logger(__name__)
 _STATES_TIMEOUT_S = 1.0
 _UPGRADE_RETRY_S = 2.0
 _MIB = 1024 * 1024
+LISTENING = "audio/listening"
+"""In the cache: beside the prompts, where Asterisk may read, on whatever machine it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
             history=history,
             devices=driver.devices,
         )
-        services = DistributionServices(distributor, keeping)
+        services = DistributionServices(distributor, keeping, history, Path(config.node.cache_dir) / LISTENING)
         around = Surroundings(releases, journal, lookups, clock, config.node.name, services)
         supervisor = Supervisor(around, max_calls=config.calls.max_calls)
         supervisor.expect(await journal.live_states(_STATES_TIMEOUT_S))
@@ -177,7 +179,8 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         # The public listener first: health can be asked for while the rest comes up.
         background.start((await _serve_public(parts, stack, directory, history, clock)).sender.run())
         distributor.start(releases.current.release)
-        background.start(keeping.run())
+        for part in (keeping, services.mailbox):
+            background.start(part.run())
         background.start(PostgresRetention(store).run(retention, clock.now))
         await _open_doors(parts, stack, background)
         stack.push_async_callback(supervisor.stop, config.calls.shutdown_s)

@@ -36,7 +36,8 @@ class Telephone(Protocol):
     async def perform(self, command: Command) -> Event:
         """Carry `command` out and report how it went.
 
-        Never called for what the calls layer does itself: `Lookup`, `Enqueue`, `KeepMessage`, `AgentAct`.
+        Never called for what the calls layer does itself: `Lookup`, `Enqueue`, `KeepMessage`, `AgentAct`,
+        `ListMessages`, `HearMessage`, `TreatMessage`.
         """
 
     def switchboard(self) -> Switchboard | None:
@@ -183,6 +184,34 @@ class History(Protocol):
 
     async def expired_audio(self, at: datetime, limit: int) -> Sequence[ExpiredAudio]:
         """Return recordings to be erased: kept until before `at` and not erased yet, oldest first."""
+
+
+class KeptMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice message whose file is in the store. `path` is relative to it; `caller` is "" when withheld."""
+
+    recording_id: str
+    queue: str
+    kept_at: datetime
+    caller: str
+    path: str
+    new: bool
+    """Nobody has listened, or somebody has kept it as new."""
+
+
+class Mailboxes(Protocol):
+    """The voice messages of the queues. Every method raises `StoreError` when the database is away."""
+
+    async def inbox(self, queues: Sequence[str], limit: int) -> Sequence[KeptMessage]:
+        """Return the messages of `queues`: new ones first, oldest first; then heard ones, newest first."""
+
+    async def message(self, recording_id: str) -> KeptMessage | None:
+        """Return one message; None when there is none, or it is erased."""
+
+    async def note_access(self, recording_id: str, by: str, how: str) -> bool:
+        """Write down that `by` `listened` or `downloaded`; False when there is no such file. It is heard then."""
+
+    async def keep_as_new(self, recording_id: str) -> bool:
+        """Let a message count as new again; False when there is none. The accesses stay written down."""
 
 
 class StoredRecordings(Protocol):

@@ -27,13 +27,16 @@ from controller.flow.commands import (
     Event,
     Failed,
     Hangup,
+    HearMessage,
     HungUp,
     KeepMessage,
+    ListMessages,
     Lookup,
     MediaId,
     Play,
     Played,
     Record,
+    TreatMessage,
 )
 from controller.flow.digits import DigitCollector
 from controller.ids import CallId, derived_id
@@ -131,7 +134,7 @@ class AgiTelephone:
                 return await self._hang_up(command)
             case Lookup():
                 raise TypeError("a Lookup is for the LookupClient, not for the telephone")
-            case Enqueue() | Record() | KeepMessage() | AgentAct():
+            case Enqueue() | Record() | KeepMessage() | AgentAct() | ListMessages() | HearMessage() | TreatMessage():
                 return Failed(f"{type(command).__name__} needs ARI: let this number's flow run without FastAGI")
             case _:
                 assert_never(command)

@@ -125,7 +125,9 @@ class Call:
 
     def _telephone(self, live: LiveRelease, *, resumed: bool) -> Telephone:
         legs = RecordedLegs(self.incoming.call_id, self.around.recorder)
-        kit = TelephoneKit(live.audio, legs, live.endpoint_for)
+        services = self.around.services
+        audio = services.mailbox.library(live.audio) if services is not None else live.audio
+        kit = TelephoneKit(audio, legs, live.endpoint_for)
         return self.incoming.telephone(self.incoming.call_id, kit, resumed=resumed)
 
     async def _to_the_end(self, live: LiveRelease, serve: Serve, *, resumed: bool = False) -> None:

@@ -27,10 +27,13 @@ from controller.flow.commands import (
     Event,
     Failed,
     Hangup,
+    HearMessage,
     HungUp,
     KeepMessage,
+    ListMessages,
     Lookup,
     MessageKept,
+    TreatMessage,
     VisitProgress,
 )
 from controller.flow.interpreter import FlowRun
@@ -38,6 +41,9 @@ from controller.ids import LegId, message_id
 from controller.ports import Clock, LookupClient, Recorder, Telephone
 
 log = structlog.get_logger(__name__)
+
+_Here = Enqueue | KeepMessage | AgentAct | ListMessages | HearMessage | TreatMessage
+"""What is not the telephone's to perform."""
 
 
 class Entries:
@@ -93,6 +99,8 @@ class Drive:
             command = self.flow_run.feed(event, self.clock.now())
             self._log_faults()
         self.record.add(*self._steps())
+        if self.services is not None:
+            self.services.mailbox.over(self.call.call_id)
         return event
 
     def _log_faults(self) -> None:
@@ -109,7 +117,7 @@ class Drive:
         match command:
             case Lookup():
                 return await self.lookups.fetch(command)
-            case Enqueue() | KeepMessage() | AgentAct():
+            case Enqueue() | KeepMessage() | AgentAct() | ListMessages() | HearMessage() | TreatMessage():
                 return await self._perform_here(command)
         event = await self.telephone.perform(command)
         if isinstance(command, Answer) and isinstance(event, Answered):
@@ -117,7 +125,7 @@ class Drive:
             self.record.add(CallAnswered(call_id, now), LegAnswered(call_id, LegId(self.call.channel_id), now))
         return event
 
-    async def _perform_here(self, command: Enqueue | KeepMessage | AgentAct) -> Event:
+    async def _perform_here(self, command: _Here) -> Event:
         """Perform what is not the telephone's: waiting for an agent and talking, messages, what agents ask for."""
         if self.services is None:
             return Failed("this controller has no agents and no queues: start it with a distribution")
@@ -134,6 +142,8 @@ class Drive:
             case AgentAct(act=act, reason=reason):
                 refused = self.services.act(call, act, reason)
                 return AgentActed(refused.code if refused else "")
+            case ListMessages() | HearMessage() | TreatMessage():
+                return await self.services.mailbox.perform(call, command)
 
     async def _visit(self, command: Enqueue, call: CallRef, services: Services) -> Event:
         board = self.telephone.switchboard()

@@ -140,6 +140,10 @@ class Keeping:
         """Somebody listened to a message (the access is in the database): the lamps are set anew soon."""
         self._look.set()
 
+    def look_soon(self) -> None:
+        """A message was erased: the lamps are set anew when the database has been told."""
+        asyncio.get_running_loop().call_later(_SOON_S, self._look.set)
+
     async def erase(self, recording_id: str, path: str, by: str) -> None:
         """Delete a recording's file; the record keeps that it was there. One that is gone already is no error."""
         file = self.file(path)

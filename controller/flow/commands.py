@@ -18,7 +18,7 @@ import msgspec
 MediaId = str
 """Names one piece of audio: `<lang>/<prompt file>`, `<lang>/tts/<slug>.<hash>`, `say/<lang>/<fragment>`
 or `silence/<milliseconds>`; the audio library of the driver's side knows where it lies. `recording/<number>` is the
-call's own recording of that number (`Record`)."""
+call's own recording of that number (`Record`), `message/<name>` a voice message laid out by `HearMessage`."""
 
 
 class DigitRules(msgspec.Struct, frozen=True):
@@ -49,6 +49,13 @@ class AgentActKind(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     END_WRAP_UP = "end_wrap_up"
+
+
+class MessageActKind(StrEnum):
+    """What an agent does with a voice message."""
+
+    ERASE = "erase"
+    KEEP_NEW = "keep_new"
 
 
 # --- commands ---------------------------------------------------------------------------------------------
@@ -182,13 +189,49 @@ class AgentAct(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
+class ListMessages(msgspec.Struct, frozen=True, tag=True):
+    """The caller is an agent at their own phone and wants the messages of the queues they serve: `most` at most.
+
+    Reports `MessagesListed`.
+    """
+
+    most: int = 50
+
+
+class HearMessage(msgspec.Struct, frozen=True, tag=True):
+    """Write down that this agent listens to the message `recording`, then lay it out. Reports `MessageReady`."""
+
+    recording: str
+
+
+class TreatMessage(msgspec.Struct, frozen=True, tag=True):
+    """Do `act` with the message `recording`, as the agent who calls wishes. Reports `MessageTreated`."""
+
+    recording: str
+    act: MessageActKind
+
+
 class Hangup(msgspec.Struct, frozen=True, tag=True):
     """End the call with a Q.850 `cause`. Last command of a run; reports nothing."""
 
     cause: int = 16
 
 
-Command = Answer | Play | Collect | Lookup | Dial | Enqueue | Record | KeepMessage | AgentAct | Hangup
+Command = (
+    Answer
+    | Play
+    | Collect
+    | Lookup
+    | Dial
+    | Enqueue
+    | Record
+    | KeepMessage
+    | AgentAct
+    | ListMessages
+    | HearMessage
+    | TreatMessage
+    | Hangup
+)
 
 
 # --- events -----------------------------------------------------------------------------------------------
@@ -296,6 +339,42 @@ class AgentActed(msgspec.Struct, frozen=True, tag=True):
     refused: str = ""
 
 
+class MessageNote(msgspec.Struct, frozen=True):
+    """A voice message as an agent is told of it. `caller` is "" when withheld; `new`: nobody has listened yet."""
+
+    recording: str
+    queue: str
+    left_at: datetime
+    caller: str
+    new: bool
+
+
+class MessagesListed(msgspec.Struct, frozen=True, tag=True):
+    """The messages: new ones first, those that wait longest before others; heard ones newest first.
+
+    `refused` is a stable word when there is no list: `unknown_agent`, or `unavailable` (the database is away).
+    """
+
+    messages: tuple[MessageNote, ...] = ()
+    refused: str = ""
+
+
+class MessageReady(msgspec.Struct, frozen=True, tag=True):
+    """`media` can be played until the call ends.
+
+    Not when it is `refused`: `unknown_agent`, `not_allowed`, `gone`, or `unavailable` (database or disk).
+    """
+
+    media: MediaId = ""
+    refused: str = ""
+
+
+class MessageTreated(msgspec.Struct, frozen=True, tag=True):
+    """Done when `refused` is empty; else a word as in `MessageReady`."""
+
+    refused: str = ""
+
+
 class HungUp(msgspec.Struct, frozen=True, tag=True):
     """The caller has gone.
 
@@ -325,6 +404,9 @@ Event = (
     | Recorded
     | MessageKept
     | AgentActed
+    | MessagesListed
+    | MessageReady
+    | MessageTreated
     | HungUp
     | Failed
 )

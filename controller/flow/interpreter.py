@@ -41,18 +41,24 @@ from controller.flow.commands import (
     Event,
     Failed,
     Hangup,
+    HearMessage,
     HungUp,
     KeepMessage,
+    ListMessages,
     LookedUp,
     Lookup,
     LookupFailed,
     MessageKept,
+    MessageReady,
+    MessagesListed,
+    MessageTreated,
     Play,
     Played,
     QueueExit,
     QueueLeft,
     Record,
     Recorded,
+    TreatMessage,
 )
 from controller.flow.expressions import EvaluationError
 from controller.flow.queuenow import NO_QUEUES, QueuesNow
@@ -77,6 +83,9 @@ _ANSWERS: dict[type[Command], tuple[type[Event], ...]] = {
     Record: (Recorded,),
     KeepMessage: (MessageKept,),
     AgentAct: (AgentActed,),
+    ListMessages: (MessagesListed,),
+    HearMessage: (MessageReady,),
+    TreatMessage: (MessageTreated,),
 }
 
 
@@ -257,7 +266,7 @@ class FlowRun(RunView):
         if isinstance(command, Hangup):
             return self._hang_up(command)
         state.messaged = state.messaged or isinstance(command, KeepMessage)
-        if not state.answered and not isinstance(command, Lookup | AgentAct | Answer):
+        if not state.answered and not isinstance(command, Lookup | AgentAct | ListMessages | Answer):
             state.deferred = command
             command = Answer()
         state.pending = command

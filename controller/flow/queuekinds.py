@@ -165,6 +165,7 @@ class MessageFile(msgspec.Struct, frozen=True):
     """Voice messages for the queue."""
 
     greeting: Annotated[tuple[str, ...], Prompts(4)] = ()
+    name: Annotated[tuple[str, ...], Prompts(4)] = ()
     keep_s: Annotated[float, Duration(3600, 3650 * DAY_S)] = 30 * DAY_S
 
 

@@ -58,6 +58,7 @@ class QueuePlan(msgspec.Struct, frozen=True, kw_only=True):
     record: RecordRule | None = None
     message_keep_s: float = 2_592_000.0
     greeting: Heard = {}
+    message_named: Heard = {}
     labels: dict[str, str] = {}
     """What each code of `rules.dispositions` is called."""
 
@@ -100,6 +101,10 @@ class QueuePlan(msgspec.Struct, frozen=True, kw_only=True):
         if not self.accept_key:
             return ()
         return _in(self.accept_prompt, language) or _with_key("accept-call", language, self.accept_key)
+
+    def message_name(self, language: str) -> tuple[MediaId, ...]:
+        """Return what tells an agent whose queue's message comes: the queue's own prompt, else its whisper."""
+        return _in(self.message_named, language) or self.whisper(language)
 
     def message_greeting(self, language: str) -> tuple[MediaId, ...]:
         """Return what is said before the tone of a voice message."""
@@ -156,6 +161,7 @@ def compile_queue(name: str, file: QueueFile, prompts: Mapping[str, Prompt | Non
         record=RecordRule(heard(record.announcement), record.keep_s) if record else None,
         message_keep_s=file.message.keep_s,
         greeting=heard(file.message.greeting),
+        message_named=heard(file.message.name),
         labels=file.dispositions,
     )
 

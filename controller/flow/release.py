@@ -13,9 +13,11 @@ from controller.flow import spoken
 from controller.flow.commands import MediaId
 from controller.flow.findings import Finding, Mark
 from controller.flow.kinds import Duration, Integer
+from controller.flow.mailbox import PAUSE
 from controller.flow.prompts import Prompt
 from controller.flow.queues import QueuePlan
 from controller.flow.reading import Expr
+from controller.flow.spoken.mailbox import MAILBOX
 from controller.flow.spoken.waiting import WAITING
 from controller.flow.steps.base import DayStatus, Defaults, Step
 
@@ -137,6 +139,13 @@ class Release(msgspec.Struct, frozen=True):
                             found |= {f"say/{language}/{name}" for name in spoken.VALUES[language]}
         if self.queues:
             found |= {f"say/{language}/{name}" for language, names in WAITING.items() for name in names}
+        if any(step.type == "messages" for flow in self.flows.values() for step in flow.steps.values()):
+            heard = {
+                language: (*names, *spoken.VALUES[language])  # the days, hours and numbers of messages
+                for language, names in MAILBOX.items()
+            }
+            found |= {f"say/{language}/{name}" for language, names in heard.items() for name in names}
+            found.add(PAUSE)
         return found
 
 

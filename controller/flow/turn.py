@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import phonenumbers
 
-from controller.flow.commands import Enqueue, MediaId
+from controller.flow import mailbox
+from controller.flow.commands import Enqueue, MediaId, MessageNote
 from controller.flow.expressions import EvaluationError
 from controller.flow.linking import reads
 from controller.flow.queuenow import NO_QUEUES, ROOT, QueuesNow, value_of
@@ -169,6 +170,10 @@ class RunTurn:
     def greeting(self, queue: str) -> tuple[MediaId, ...]:
         """Return what a queue says before the tone of a voice message."""
         return self.release.queues[queue].message_greeting(self._state.language)
+
+    def heading(self, message: MessageNote) -> tuple[MediaId, ...]:
+        """Return what is said before a voice message."""
+        return mailbox.heading(self.release, self._state.language, message)
 
     def note(self, **detail: Any) -> None:
         """Add to the step's record; long texts are cut."""

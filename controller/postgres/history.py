@@ -12,7 +12,7 @@ import msgspec
 
 from controller.errors import StoreError
 from controller.ids import CallId
-from controller.ports import ExpiredAudio, LastTalk, QueueDay
+from controller.ports import ExpiredAudio, KeptMessage, LastTalk, QueueDay
 from controller.postgres.retention import Retention
 from controller.postgres.store import PostgresStore
 
@@ -54,7 +54,7 @@ class Access(msgspec.Struct, frozen=True):
 
 
 class PostgresHistory:
-    """See `controller.ports.History`. Every method raises `StoreError` while Postgres is away."""
+    """See `controller.ports.History` and `Mailboxes`. Every method raises `StoreError` while Postgres is away."""
 
     def __init__(self, store: PostgresStore, retention: Retention | None = None) -> None:
         self._store = store
@@ -103,6 +103,19 @@ class PostgresHistory:
     async def messages(self, queue: str, limit: int = 100) -> Sequence[Recording]:
         """Return a queue's voice messages that are not erased: new ones first, newest first."""
         return [recording_of(row) for row in await self._store.fetch("read/messages", queue, limit)]
+
+    async def inbox(self, queues: Sequence[str], limit: int) -> Sequence[KeptMessage]:
+        """Return the messages of `queues`: new ones first, oldest first; then heard ones, newest first."""
+        return [KeptMessage(**dict(row)) for row in await self._store.fetch("read/inbox", list(queues), limit)]
+
+    async def message(self, recording_id: str) -> KeptMessage | None:
+        """Return one message; None when there is none, or it is erased."""
+        found = await self._store.fetch("read/message", recording_id)
+        return KeptMessage(**dict(found[0])) if found else None
+
+    async def keep_as_new(self, recording_id: str) -> bool:
+        """Let a message count as new again; False when there is none. The accesses stay written down."""
+        return bool(await self._store.fetch("write/message_new", recording_id))
 
     async def note_access(self, recording_id: str, by: str, how: str) -> bool:
         """Write down that `by` `listened` or `downloaded`, before it is let happen; a new message is heard then.

@@ -20,6 +20,7 @@ from controller.flow.release import Release
 from controller.ports import AudioLibrary
 from controller.simulator.caller import HANG_UP, KEY_GAP_S, REACTION_S
 from controller.simulator.kinds import FAILURES, QUEUE_EXITS
+from controller.simulator.mailbox import LeftMessage, SimulatedMailbox
 from controller.simulator.simulation import CallResult, Simulation
 from controller.simulator.telephone import DialAnswer
 from controller.simulator.trace import TraceLine
@@ -162,6 +163,7 @@ def simulate(
         dials=terminal.dial,
         queues=terminal.queue,
         agents=terminal.agent,
+        mailbox=SimulatedMailbox([LeftMessage(queue, caller) for queue in release.queues]),
         wording=Wording(release, audio),
         observer=show,
     )

@@ -10,7 +10,7 @@ import msgspec
 
 from controller.flow.commands import DialOutcome, QueueExit
 from controller.flow.findings import clipped, did_you_mean
-from controller.flow.kinds import Duration, Flag, Integer, ListOf, Nested, Pattern, Word
+from controller.flow.kinds import Duration, Flag, Integer, ListOf, Nested, Pattern, Text, Word
 from controller.flow.queuenow import QueueNow
 from controller.flow.reading import BAD, Bad, Context, Kind, as_text
 from controller.flow.yamltext import ListNode, MapNode, Node, TextNode
@@ -166,6 +166,16 @@ class QueueSpec(msgspec.Struct, frozen=True):
     free_agents: Annotated[int, Integer(0, 100_000)] = 0
     estimate_s: Annotated[float | None, Duration(0, 14_400)] = None
     open: Annotated[bool, Flag()] = True
+
+
+class MessageSpec(msgspec.Struct, frozen=True):
+    """A voice message that an agent finds."""
+
+    queue: Annotated[str, Pattern(r"[a-z][a-z0-9_]{0,63}", "the name of a queue")]
+    caller: Annotated[str, Text(40)] = ""
+    heard: Annotated[bool, Flag()] = False
+    ago_s: Annotated[float, Duration(0, 365 * 86_400)] = 3600.0
+    lasts_s: Annotated[float, Duration(1, 1800)] = 10.0
 
 
 class QueueAnswerKind(Kind):

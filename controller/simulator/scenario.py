@@ -12,6 +12,7 @@
       dial: {201: {outcome: talked, talk: 2m}}           # per extension; the outcome alone will do
       queues: {support: {after: 40s, talk: 2m}}          # per queue; the outcome alone will do
       agent: {pause: not_logged_in}                      # why an agent's wish is refused; else it is done
+      mailbox: [{queue: support, caller: "+33612345678"}]  # the messages that an agent finds
       expect: {visits: [menu, crm], ends: fin, vars: {vip: true}, says: ["Bonjour"]}
 
 `press` comes when the flow listens, half a second after its prompt; after a `wait` it comes at that very moment,
@@ -28,7 +29,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from controller.flow.commands import AgentActKind
+from controller.flow.commands import AgentActKind, MessageActKind
 from controller.flow.findings import Finding, Findings, Mark, clipped, did_you_mean
 from controller.flow.kinds import ListOf, MapOf, Nested, Pattern, Text, Word
 from controller.flow.prompts import LANGUAGES
@@ -37,7 +38,16 @@ from controller.flow.release import Release
 from controller.flow.trace import Disposition
 from controller.flow.yamltext import ListNode, MapNode, Node, read_yaml
 from controller.simulator.caller import Act
-from controller.simulator.kinds import Acts, DialKind, HttpAnswer, Json, Moment, OneOrMore, QueueAnswerKind
+from controller.simulator.kinds import (
+    Acts,
+    DialKind,
+    HttpAnswer,
+    Json,
+    MessageSpec,
+    Moment,
+    OneOrMore,
+    QueueAnswerKind,
+)
 from controller.simulator.telephone import DialAnswer
 from controller.simulator.waiting import QueueAnswer
 
@@ -46,6 +56,9 @@ DEFAULT_AT = "2026-11-24T10:00"
 DEFAULT_CALLER = "+33612345678"
 MAX_SCENARIOS = 500
 SUFFIX = ".test.yaml"
+REFUSABLE = (*AgentActKind, "messages")
+ACTS = (*REFUSABLE, "listen", *MessageActKind)
+"""What an agent asks for, as scenarios name it."""
 
 _STEP = r"[a-z][a-z0-9_]{0,63}(?:\.[a-z][a-z0-9_]{0,63})?"
 _LATER = {"callback": "this version has no call-backs yet; delete the key"}
@@ -72,7 +85,7 @@ class Expect(msgspec.Struct, frozen=True):
     dials: Annotated[tuple[str, ...] | None, ListOf(Text(40), 0)] = None
     queues: Annotated[tuple[str, ...] | None, ListOf(Text(64), 0)] = None
     messages: Annotated[tuple[str, ...] | None, ListOf(Text(64), 0)] = None
-    acts: Annotated[tuple[str, ...] | None, ListOf(Word(*AgentActKind), 0)] = None
+    acts: Annotated[tuple[str, ...] | None, ListOf(Word(*ACTS), 0)] = None
     vars: Annotated[dict[str, Any], MapOf(Json())] = {}
 
 
@@ -91,7 +104,8 @@ class ScenarioSpec(msgspec.Struct, frozen=True):
         dict[str, tuple[DialAnswer, ...]], MapOf(OneOrMore(DialKind()), r"[a-z0-9*#_-]{1,40}", "an extension")
     ] = {}
     queues: Annotated[dict[str, tuple[QueueAnswer, ...]], MapOf(OneOrMore(QueueAnswerKind()))] = {}
-    agent: Annotated[dict[str, str], MapOf(Text(40), "|".join(AgentActKind), "what an agent asks for")] = {}
+    agent: Annotated[dict[str, str], MapOf(Text(40), "|".join(REFUSABLE), "what an agent asks for")] = {}
+    mailbox: Annotated[tuple[MessageSpec, ...], ListOf(Nested(MessageSpec), 0, 100)] = ()
     expect: Annotated[Expect, Nested(Expect)] = Expect()
 
 
@@ -188,6 +202,8 @@ def _check_names(scenario: Scenario, node: Node, release: Release, findings: Fin
     _check_each(scenario.spec.dial, release.extensions, "extension", _place(node, "dial"), findings)
     _check_each(expect.dials or (), release.extensions, "extension", place, findings)
     _check_each(scenario.spec.queues, release.queues, "queue", _place(node, "queues"), findings)
+    left_for = [message.queue for message in scenario.spec.mailbox]
+    _check_each(left_for, release.queues, "queue", _place(node, "mailbox"), findings)
     _check_each((*(expect.queues or ()), *(expect.messages or ())), release.queues, "queue", place, findings)
 
 

@@ -15,6 +15,7 @@ from controller.flow.queuenow import QueueNow
 from controller.flow.release import Release
 from controller.simulator.caller import ScriptedCaller
 from controller.simulator.kinds import HttpAnswer
+from controller.simulator.mailbox import LeftMessage, SimulatedMailbox
 from controller.simulator.scenario import Scenario
 from controller.simulator.simulation import CallResult, Simulation
 from controller.simulator.telephone import DialAnswer
@@ -112,6 +113,10 @@ def run_scenario(release: Release, scenario: Scenario, wording: Wording | None =
     caller = ScriptedCaller(spec.do)
     answers = _Answers(scenario)
     facts = CallFacts(called=scenario.called, caller=spec.from_, language=scenario.language)
+    mailbox = SimulatedMailbox(
+        [LeftMessage(each.queue, each.caller, each.heard, each.ago_s, each.lasts_s) for each in spec.mailbox],
+        spec.agent.get("messages", ""),
+    )
     simulation = Simulation(
         release,
         scenario.flow,
@@ -123,6 +128,7 @@ def run_scenario(release: Release, scenario: Scenario, wording: Wording | None =
         queues=answers.queue,
         queues_now=answers.queues_now,
         agents=answers.agent,
+        mailbox=mailbox,
         wording=wording,
     )
     call = simulation.run()

@@ -25,15 +25,21 @@ from controller.flow.commands import (
     Enqueue,
     Event,
     Hangup,
+    HearMessage,
     KeepMessage,
+    ListMessages,
     LookedUp,
     Lookup,
     LookupFailed,
     MediaId,
+    MessageReady,
+    MessagesListed,
+    MessageTreated,
     Play,
     QueueLeft,
     Record,
     Recorded,
+    TreatMessage,
 )
 from controller.flow.interpreter import CallFacts, Ending, FlowRun
 from controller.flow.queuenow import NO_QUEUES, QueueNow, QueuesNow
@@ -42,6 +48,7 @@ from controller.flow.runstate import State
 from controller.flow.trace import MASK, StepRecord
 from controller.simulator.caller import HANG_UP, Caller
 from controller.simulator.clock import VirtualClock
+from controller.simulator.mailbox import SimulatedMailbox
 from controller.simulator.telephone import DialAnswer, SimulatedTelephone
 from controller.simulator.trace import TraceLine, detail, shown
 from controller.simulator.waiting import QueueAnswer
@@ -49,6 +56,8 @@ from controller.simulator.wording import Wording
 
 MAX_COMMANDS = 20_000
 """No flow within its limits asks for more; beyond, the call counts as endless."""
+
+_ACTS: dict[type[Command], str] = {ListMessages: "messages", HearMessage: "listen"}
 
 Answers = Callable[[str, Lookup], tuple[LookedUp | LookupFailed, float]]
 """Returns what comes of a request of a flow (by name), and after how many seconds."""
@@ -121,6 +130,7 @@ class Simulation:
         queues: Queues = lambda _command: QueueAnswer(),
         queues_now: Callable[[], QueuesNow] = lambda: NO_QUEUES,
         agents: Agents = lambda _command: "",
+        mailbox: SimulatedMailbox | None = None,
         wording: Wording | None = None,
         observer: Observer = lambda _line: None,
     ) -> None:
@@ -140,6 +150,7 @@ class Simulation:
             on_key=self._key,
             queue=queues,
             agent=agents,
+            mailbox=mailbox,
             says=self._say,
             plans=release.queues,
         )
@@ -210,6 +221,8 @@ class Simulation:
     def _perform(self, run: _WatchedRun, command: Command) -> Event:
         if isinstance(command, Lookup):
             return self._look_up(run, command)
+        if isinstance(command, AgentAct | ListMessages | HearMessage | TreatMessage):
+            return self._act(command)
         if isinstance(command, Play | Collect | Record) and command.media:
             self._say(command.media)
         if isinstance(command, Enqueue):
@@ -220,8 +233,6 @@ class Simulation:
         elif isinstance(command, KeepMessage):
             self._result.messages.append(command.queue)
             self._note("message", f"{command.queue}, {command.duration_s:g} s")
-        elif isinstance(command, AgentAct):
-            self._result.acts.append(command.act.value)
         elif isinstance(command, Answer):
             self._note("answers", "")
         elif isinstance(command, Hangup):
@@ -230,10 +241,16 @@ class Simulation:
             self._result.dialled.append(command.extension)
             self._note("dials", command.extension)
         event = self._telephone.carry_out(command)
-        if isinstance(command, AgentAct) and isinstance(event, AgentActed):
-            reason = f" ({command.reason})" if command.reason else ""
-            self._note("agent", f"{command.act}{reason}: {event.refused or 'done'}")
         self._report(event, secret=isinstance(command, Collect) and command.secret)
+        return event
+
+    def _act(self, command: AgentAct | ListMessages | HearMessage | TreatMessage) -> Event:
+        act = command.act.value if isinstance(command, AgentAct | TreatMessage) else _ACTS[type(command)]
+        self._result.acts.append(act)
+        event = self._telephone.carry_out(command)
+        if isinstance(event, AgentActed | MessagesListed | MessageReady | MessageTreated):
+            reason = f" ({command.reason})" if isinstance(command, AgentAct) and command.reason else ""
+            self._note("agent", f"{act}{reason}: {event.refused or 'done'}")
         return event
 
     def _look_up(self, run: _WatchedRun, command: Lookup) -> Event:

@@ -19,6 +19,7 @@ from controller.flow.release import Release
 from controller.ports import AudioLibrary
 from controller.simulator.caller import RandomCaller
 from controller.simulator.kinds import FAILURES, QUEUE_EXITS
+from controller.simulator.mailbox import LeftMessage, SimulatedMailbox
 from controller.simulator.scenario import DEFAULT_AT, read_scenarios
 from controller.simulator.scenariorun import ScenarioResult, run_scenario
 from controller.simulator.simulation import CallResult, Simulation
@@ -129,6 +130,7 @@ def run_random(release: Release, flow: str, seed: int, wording: Wording | None =
         queues=lambda _command: _random_visit(chance),
         queues_now=lambda: {name: _random_queue(chance) for name in release.queues},
         agents=lambda _command: chance.choice(("", "unknown_agent", "in_a_call")),
+        mailbox=_random_mailbox(chance, release),
         wording=wording,
     )
     call = simulation.run()
@@ -138,6 +140,21 @@ def run_random(release: Release, flow: str, seed: int, wording: Wording | None =
     if not call.trace or call.ending is None:
         problems.append("the call has no end")
     return RandomResult(seed, flow, call, tuple(problems))
+
+
+def _random_mailbox(chance: random.Random, release: Release) -> SimulatedMailbox:
+    queues = list(release.queues) or ["none"]
+    messages = [
+        LeftMessage(
+            chance.choice(queues),
+            chance.choice(("", "+33612345678", "2001", "alice")),
+            chance.choice((True, False)),
+            chance.uniform(0, 2_000_000),
+            chance.uniform(1, 120),
+        )
+        for _ in range(chance.choice((0, 1, 3, 20)))
+    ]
+    return SimulatedMailbox(messages, chance.choice(("", "", "unknown_agent", "unavailable")))
 
 
 def run_fuzz(release: Release, *, seed: int = 1, calls: int = 200) -> tuple[RandomResult, ...]:

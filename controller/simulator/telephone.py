@@ -24,19 +24,24 @@ from controller.flow.commands import (
     Enqueue,
     Event,
     Hangup,
+    HearMessage,
     HungUp,
     KeepMessage,
+    ListMessages,
     MediaId,
     MessageKept,
+    MessageReady,
     Play,
     Played,
     Record,
     Recorded,
+    TreatMessage,
 )
 from controller.flow.digits import DigitCollector
 from controller.flow.queues import QueuePlan
 from controller.simulator.caller import HANG_UP, Caller
 from controller.simulator.clock import VirtualClock
+from controller.simulator.mailbox import SimulatedMailbox
 from controller.simulator.waiting import QueueAnswer, record, visit
 
 MAX_AHEAD = 64
@@ -57,7 +62,8 @@ class SimulatedTelephone:
 
     Keys pressed while nothing listens are kept for the next `Collect`, as ARI does; while some wait, prompts that a
     key may stop are passed over. `seconds` tells how long media last, `dial` how a dial goes, `queue` a visit to the
-    queues, `agent` why something an agent asks for is refused. `on_key` is told of every key, and whether it was
+    queues, `agent` why something an agent asks for is refused, `mailbox` the messages
+    an agent finds. `on_key` is told of every key, and whether it was
     pressed into a secret entry; a hang-up is `HANG_UP`. `says` is told what is heard while waiting.
     """
 
@@ -71,6 +77,7 @@ class SimulatedTelephone:
         on_key: Callable[[str, bool], None] = lambda _key, _secret: None,
         queue: Callable[[Enqueue], QueueAnswer] = lambda _command: QueueAnswer(),
         agent: Callable[[AgentAct], str] = lambda _command: "",
+        mailbox: SimulatedMailbox | None = None,
         says: Callable[[tuple[MediaId, ...]], None] = lambda _media: None,
         plans: Mapping[str, QueuePlan] | None = None,
     ) -> None:
@@ -81,6 +88,8 @@ class SimulatedTelephone:
         self._on_key = on_key
         self._queue_answer = queue
         self._agent_answer = agent
+        self._mailbox = mailbox or SimulatedMailbox()
+        self._began_at = clock.now()
         self._says = says
         self._plans = plans or {}
         self._recorded_s: dict[MediaId, float] = {}
@@ -93,6 +102,9 @@ class SimulatedTelephone:
             Record: self._record,
             KeepMessage: lambda _command: MessageKept(),
             AgentAct: lambda command: AgentActed(self._agent_answer(command)),
+            ListMessages: self._with_messages,
+            HearMessage: self._with_messages,
+            TreatMessage: self._with_messages,
             Hangup: self._hang_up,
         }
         self._ahead: deque[str] = deque(maxlen=MAX_AHEAD)
@@ -162,6 +174,12 @@ class SimulatedTelephone:
         self._gone = event if isinstance(event, HungUp) else None
         if isinstance(event, Recorded):
             self._recorded_s[f"recording/{command.number}"] = event.duration_s
+        return event
+
+    def _with_messages(self, command: ListMessages | HearMessage | TreatMessage) -> Event:
+        event = self._mailbox.perform(command, self._began_at)
+        if isinstance(event, MessageReady) and event.media:
+            self._recorded_s[event.media] = self._mailbox.seconds(event.media)
         return event
 
     def _play(self, command: Play) -> Event:

@@ -8,8 +8,32 @@ from controller.acd.model import AgentId, Refused
 from controller.calls.conversation.keeper import Keeper
 from controller.calls.queueing.callref import CallRef
 from controller.calls.queueing.places import Places
-from controller.flow.commands import AgentActKind
+from controller.flow.commands import (
+    AgentActKind,
+    HearMessage,
+    ListMessages,
+    MessageReady,
+    MessagesListed,
+    MessageTreated,
+    TreatMessage,
+)
 from controller.flow.queuenow import QueuesNow
+from controller.ports import AudioLibrary
+
+
+class Mailbox(Protocol):
+    """The voice messages, for agents who listen from their phones: the caller, known by `CallRef.endpoint`."""
+
+    async def perform(
+        self, call: CallRef, command: ListMessages | HearMessage | TreatMessage
+    ) -> MessagesListed | MessageReady | MessageTreated:
+        """Carry `command` out; a message is laid out for the telephone when the access has been written down."""
+
+    def over(self, call_id: str) -> None:
+        """Take away what was laid out for a call that has ended."""
+
+    def library(self, audio: AudioLibrary) -> AudioLibrary:
+        """Return `audio` with the messages that are laid out."""
 
 
 class Services(Protocol):
@@ -22,6 +46,10 @@ class Services(Protocol):
     @property
     def keeper(self) -> Keeper:
         """Where the recordings of conversations go."""
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The voice messages."""
 
     @property
     def queues_now(self) -> QueuesNow:

@@ -55,7 +55,8 @@ WAITING: Mapping[str, Mapping[str, str]] = {
         **_with_keys("offer-callback", "Pour être rappelé sans perdre votre tour, appuyez sur", _FR_KEYS),
         **_with_keys("offer-message", "Pour laisser un message, appuyez sur", _FR_KEYS),
         **_with_keys("accept-call", "Pour prendre cet appel, appuyez sur", _FR_KEYS),
-        "message-greeting": "Laissez votre message après le signal sonore. Pour terminer, appuyez sur la touche dièse.",
+        "message-greeting": "Laissez votre message après le signal sonore. "
+        "Pour terminer, appuyez sur la touche dièse.",
         "message-review": "Pour envoyer votre message, tapez 1. Pour l'écouter, tapez 2. "
         "Pour l'enregistrer de nouveau, tapez 3.",
         "message-kept": "Votre message est enregistré.",

@@ -11,6 +11,7 @@ from controller.flow.steps.decide import Hours, Set, Switch
 from controller.flow.steps.dial import DialExtension
 from controller.flow.steps.entry import CollectDigits, Menu
 from controller.flow.steps.http import Http
+from controller.flow.steps.messages import Messages
 from controller.flow.steps.queue import WaitInQueue
 from controller.flow.steps.speech import HangUp, Language, Say
 from controller.flow.steps.subflow import Return, Subflow
@@ -36,6 +37,7 @@ _TYPES: tuple[type[Step], ...] = (
     AgentPause,
     AgentResume,
     AgentReady,
+    Messages,
 )
 
 STEP_TYPES: Mapping[str, type[Step]] = MappingProxyType({each.type: each for each in _TYPES})

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 import msgspec
 
-from controller.flow.commands import Command, Enqueue, Event, HungUp, MediaId
+from controller.flow.commands import Command, Enqueue, Event, HungUp, MediaId, MessageNote
 from controller.flow.findings import Mark
 from controller.flow.kinds import Duration, Exit, Integer
 from controller.flow.reading import Context, Expr, Template
@@ -131,6 +131,9 @@ class Turn(Protocol):
 
     def greeting(self, queue: str) -> tuple[MediaId, ...]:
         """Return what a queue says before the tone of a voice message."""
+
+    def heading(self, message: MessageNote) -> tuple[MediaId, ...]:
+        """Return what is said before a voice message: new or not, its queue, its time, the caller's number."""
 
     def note(self, **detail: Any) -> None:
         """Add to the step's record."""

@@ -20,6 +20,7 @@ from controller.flow.spoken import (
     say_phone,
     say_time,
 )
+from controller.flow.spoken.mailbox import MAILBOX
 from controller.flow.spoken.notices import NOTICES
 from controller.flow.spoken.waiting import WAITING
 
@@ -38,7 +39,12 @@ def test_the_list_of_recordings_is_bounded_and_safe_as_files(language):
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_every_fragment_of_the_list_is_used(language):
-    used = set(NOTICES[language]) | set(WAITING[language]) | set(say_digits("0123456789*#+", language))
+    used = (
+        set(NOTICES[language])
+        | set(WAITING[language])
+        | set(MAILBOX[language])
+        | set(say_digits("0123456789*#+", language))
+    )
     numbers = [*range(1000), *(n * 1000 for n in range(1, 1000)), *(n * 1000 + 1 for n in range(1, 1000))]
     for number in [*numbers, *(10**6 * n for n in (1, 2)), *(10**9 * n for n in (1, 2))]:
         used.update(say_number(number, language))

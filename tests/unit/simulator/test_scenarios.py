@@ -109,6 +109,7 @@ def test_the_schema_names_every_key():
     assert set(scenario_schema()) == {"name", "do", "flow", "to", "from", "at", "language", "http", "dial"} | {
         "queues",
         "agent",
+        "mailbox",
         "expect",
     }
 

@@ -32,6 +32,7 @@ from controller.flow.commands import (
 from controller.flow.interpreter import CallFacts, FlowRun
 from controller.flow.queuenow import NO_QUEUES, QueuesNow
 from controller.ids import CallId, message_id
+from controller.ports import AudioLibrary
 from tests.rig.fakeswitchboard import Exchange, FakeSwitchboard, Phone
 from tests.rig.virtualtime import MONDAY_9H, VirtualClock, on_virtual_time, turns
 from tests.unit.calls.queueing.world import ANNE, FakePlaces
@@ -103,6 +104,16 @@ class FakeServices:
     @property
     def queues_now(self) -> QueuesNow:
         return NO_QUEUES
+
+    @property
+    def mailbox(self) -> FakeServices:
+        return self
+
+    def over(self, call_id: str) -> None:
+        pass
+
+    def library(self, audio: AudioLibrary) -> AudioLibrary:
+        return audio
 
     def keep_talk(self, audio: TalkAudio) -> None:
         pass
