@@ -45,6 +45,7 @@ class Parties:
         self._observer = observer
         self._legs: dict[str, Leg] = {}
         self._leaving: dict[str, float] = {}
+        self._rang: set[str] = set()
 
     def add(self, party: str, *, observed: bool = True) -> Leg:
         """Expect the events of a leg, or of a snoop channel; the same again for the same party, unless it ended."""
@@ -86,8 +87,10 @@ class Parties:
         return [] if gone is None else [gone]
 
     def found(self, leg: Leg, channel: models.Channel) -> list[Happening]:
-        """Take note of how a leg was found; its answer may have been missed."""
+        """Take note of how a leg was found; its ringing or its answer may have been missed."""
         leg.entered = True
+        if channel.state == "Ringing":
+            return self._rings(leg.id)
         if channel.state != "Up" or leg.answered_at is not None:
             return []
         leg.answered(channel)
@@ -158,7 +161,7 @@ class Parties:
         happened: list[Happening] = []
         unanswered = leg.answered_at is None
         if isinstance(event, models.ChannelStateChange) and event.channel.state == "Ringing":
-            happened.append(Ringing(leg.id))
+            happened += self._rings(leg.id)
         if isinstance(event, models.Event):
             leg.note(event, by_callee=leg.id not in self.dropped)  # type: ignore[arg-type]  # every model of a channel
         if unanswered and leg.answered_at is not None:
@@ -178,6 +181,12 @@ class Parties:
         # Of the device's other call it is the far end that is joined; one without is no attended transfer.
         other = event.refer_to.connected_channel
         return [Referred(party, wanted.destination or "", other.id if other is not None else "")]
+
+    def _rings(self, party: str) -> list[Happening]:
+        """Tell of the ringing once."""
+        told = party in self._rang
+        self._rang.add(party)
+        return [] if told else [Ringing(party)]
 
     def _caller_ended(self, at: datetime) -> Gone | None:
         if self.caller_gone is not None:
