@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from bench import processes, report
+from bench import connect, processes, report
 from bench.contenders import NAMES
 from bench.rounds import Plan, measure_all
 from bench.soak import soak
@@ -17,11 +17,14 @@ from controller.errors import RappelError
 
 _QUICK = Plan(rounds=1, steady_s=6, step_s=2)
 _NO_LOAD = 1.0
+_CONNECT = "connect"
+_CONNECT_QUICK_S = 20.0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", default=",".join(NAMES), help=f"who, separated by commas ({', '.join(NAMES)})")
+    everything = (*NAMES, _CONNECT)
+    parser.add_argument("--only", default=",".join(everything), help=f"some of {', '.join(everything)}, with commas")
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, help="rounds of all contenders in turns (default 3)")
     parser.add_argument("--no-ramp", action="store_true", help="do not look for the highest rate")
@@ -59,6 +62,17 @@ async def _main(arguments: argparse.Namespace) -> int:
     load = processes.load_average()
     if load > _NO_LOAD:
         _tell(f"This machine is busy (load {load:.1f}): the figures will be worse than they could be.")
+    names = arguments.only.split(",")
+    contenders = [name for name in names if name != _CONNECT]
+    code = await _calls(arguments, contenders, load) if contenders or arguments.soak else 0
+    if _CONNECT in names and not arguments.soak:
+        seconds = _CONNECT_QUICK_S if arguments.quick else connect.Plan.seconds
+        await connect.run(connect.Plan(seconds=seconds), 1, arguments.results, _tell)
+    return code
+
+
+async def _calls(arguments: argparse.Namespace, contenders: list[str], load: float) -> int:
+    """Measure one call, served by each contender; return the exit code."""
     async with stand(arguments.rtp_ports) as ready:
         if arguments.soak:
             soaked = await soak(ready, arguments.soak, arguments.rate or 60, _tell)
@@ -68,7 +82,7 @@ async def _main(arguments: argparse.Namespace) -> int:
             print(path)
             return 1 if problems else 0
         plan = _plan(arguments)
-        results = await measure_all(ready, arguments.only.split(","), plan, _tell)
+        results = await measure_all(ready, contenders, plan, _tell)
     path = report.write(arguments.results, plan, results, load=load)
     found = report.machine()
     print(f"{found['cpu']}, {found['cores']} cores, load {load:.1f} at the start\n")

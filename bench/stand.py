@@ -44,10 +44,14 @@ class BenchAsterisk(AsteriskServer):
     dialplan = ""
 
     def render(self) -> None:
-        """Write the configuration, the bench's contexts at the end of the dialplan."""
+        """Write the configuration, the bench's contexts at the end of the dialplan, and room for app_queue."""
         super().render()
         with (self.paths.etc / "extensions.conf").open("a", encoding="utf-8") as file:
             file.write("\n" + self.dialplan)
+        # app_queue cannot be loaded without these; nobody sends any here.
+        stasis = self.paths.etc / "stasis.conf"
+        lines = stasis.read_text(encoding="utf-8").splitlines(keepends=True)
+        stasis.write_text("".join(line for line in lines if "ast_channel_agent_log" not in line), encoding="utf-8")
 
 
 @dataclass
@@ -97,11 +101,14 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def stand(rtp_ports: int = _RTP_PORTS) -> AsyncIterator[Stand]:
-    """Boot everything in a scratch folder on free loopback ports, and end it all."""
+async def stand(rtp_ports: int = _RTP_PORTS, *, rtp_timeout_s: int = 60) -> AsyncIterator[Stand]:
+    """Boot everything in a scratch folder on free loopback ports, and end it all.
+
+    A caller of whom nothing is heard for `rtp_timeout_s` is hung up on.
+    """
     folder = Path(tempfile.mkdtemp(prefix="rappel-bench-"))
     postgres = PostgresServer(postgres_runtime.find(), folder / "postgres")
-    settings = _settings(folder, rtp_ports)
+    settings = _settings(folder, rtp_ports, rtp_timeout_s)
     secrets = load(settings.secrets_file, [phone.extension for phone in settings.softphones])
     asterisk = BenchAsterisk(asterisk_runtime.fetch(), settings, secrets)
     try:
@@ -123,7 +130,7 @@ async def stand(rtp_ports: int = _RTP_PORTS) -> AsyncIterator[Stand]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _settings(folder: Path, rtp_ports: int) -> StackSettings:
+def _settings(folder: Path, rtp_ports: int, rtp_timeout_s: int) -> StackSettings:
     rtp_start = freeports.block(rtp_ports)
     return StackSettings(
         sip_port=freeports.block(),
@@ -135,6 +142,7 @@ def _settings(folder: Path, rtp_ports: int) -> StackSettings:
         agi_port=freeports.block(),
         web_port=freeports.block(),
         state_dir=folder / "state",
+        rtp_timeout_s=rtp_timeout_s,
     )
 
 
