@@ -78,6 +78,8 @@ class StatusBoard:
                 )
                 for call in parts.supervisor.running
             ],
+            queues=parts.services.desk.queues(),
+            agents=parts.services.desk.agents(),
             past=past,
             past_problem=problem,
             reload_problem=parts.releases.last_error,
@@ -104,25 +106,22 @@ class StatusBoard:
 
     async def _past(self) -> list[PastCall]:
         pool = await self._parts.store.pool()
-        found = []
-        for row in await queries.recent_calls(pool, _PAST_CALLS):
-            if row.ended_at is None:
-                continue
-            record = await queries.call_record(pool, row.call_id)
-            steps = record.steps if record else ()
-            found.append(
-                PastCall(
-                    call_id=row.call_id,
-                    at=row.started_at,
-                    caller=row.caller_number,
-                    called=row.called_number,
-                    flow=row.flow,
-                    duration_s=(row.ended_at - row.started_at).total_seconds(),
-                    disposition=row.disposition or "",
-                    steps=" → ".join(step.step for step in steps),
-                )
+        rows = await queries.recent_calls(pool, _PAST_CALLS)
+        ways = await queries.ways(pool, [row.call_id for row in rows])
+        return [
+            PastCall(
+                call_id=row.call_id,
+                at=row.started_at,
+                caller=row.caller_number,
+                called=row.called_number,
+                flow=row.flow,
+                duration_s=(row.ended_at - row.started_at).total_seconds(),
+                disposition=row.disposition or "",
+                steps=ways.get(row.call_id, ""),
             )
-        return found
+            for row in rows
+            if row.ended_at is not None
+        ]
 
     def samples(self) -> Iterator[Sample]:
         """Yield every value of `/metrics`."""

@@ -112,6 +112,11 @@ async def recent_calls(pool: Pool, limit: int = 50) -> Sequence[CallRow]:
     return [_call(row) for row in await _fetch(pool, "recent_calls", max(0, min(limit, MAX_RECENT)))]
 
 
+async def ways(pool: Pool, call_ids: Sequence[CallId]) -> dict[CallId, str]:
+    """Return the names of the steps that each call took, as one text; calls that took none are left out."""
+    return {CallId(call_id): way for call_id, way in await _fetch(pool, "ways", list(call_ids))}
+
+
 async def find_call(pool: Pool, channel_id: str) -> CallRecord | None:
     """Return the newest call one of whose legs is Asterisk's channel `channel_id`; None if there is none."""
     found = await _fetch(pool, "find_call", channel_id)

@@ -13,6 +13,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from controller.acd.model import AgentView
+from controller.calls.desk import QueueView
 from controller.web.api.routes import MAX_BODY_BYTES
 from controller.web.metrics import Metrics
 
@@ -60,6 +62,8 @@ class Status(msgspec.Struct, frozen=True):
     """Number to dial, flow, title."""
     live: Sequence[LiveCall]
     past: Sequence[PastCall]
+    queues: Sequence[QueueView] = ()
+    agents: Sequence[AgentView] = ()
     past_problem: str = ""
     reload_problem: str = ""
 

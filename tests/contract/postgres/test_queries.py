@@ -42,6 +42,8 @@ async def test_the_record_of_a_call(store: PostgresStore):
     assert [leg.role for leg in record.legs] == [Role.CALLER, Role.EXTENSION]
     assert [step.seq for step in record.steps] == [1, 2, 3, 4]
     assert record.steps[0] == first(StepTaken)
+    way = " → ".join(step.step for step in record.steps)
+    assert await queries.ways(pool, [call_id, history(9)[0].call_id]) == {call_id: way}
     assert await queries.call_record(pool, CallId("no id")) is None
     assert await queries.call_record(pool, history(9)[0].call_id) is None
 

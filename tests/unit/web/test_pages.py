@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import aiohttp
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from controller.calls.desk import QueueView
 from controller.web.metrics import Metrics, Sample
 from controller.web.pages import Check, LiveCall, PastCall, Status, listen, make_pages
+from tests.unit.web.api.fakes import view
 
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 HOSTILE = "<script>alert('x')</script>\"&{{7*7}}"
@@ -42,6 +45,13 @@ class Source:
         return self.content
 
 
+def queue(text: str) -> QueueView:
+    return QueueView(
+        queue=text, title=text, open=True, waiting=3, longest_wait_s=61.5, agents_logged_in=2, agents_free=0,
+        agents_talking=2, estimate_s=None,
+    )  # fmt: skip
+
+
 def content(text: str = "plain", **more: object) -> Status:
     values: dict[str, object] = {
         "node": text,
@@ -49,6 +59,8 @@ def content(text: str = "plain", **more: object) -> Status:
         "checks": [Check(text, False, text), Check(text, True)],
         "numbers": [(text, text, text)],
         "live": [LiveCall(text, AT, text, text, text)],
+        "queues": [queue(text)],
+        "agents": [msgspec.structs.replace(view("claire"), name=text, extension=text, reason=text, queue=text)],
         "past": [PastCall(text, AT, text, text, text, 12.34, text, text)],
         "past_problem": text,
         "reload_problem": text,
