@@ -26,10 +26,11 @@ from controller.calls.asks import (
     Unpark,
 )
 from controller.cdr.entries import Role
+from controller.softphone.call import Call
 from controller.softphone.phone import Phone
 from controller.softphone.sdp import Direction
 from tests.rig.agents import rejects, rings, write_queues
-from tests.rig.centre import Centre
+from tests.rig.centre import Centre, until
 from tests.rig.stage import CUSTOMER, MUSIC, Stage, staged
 
 QUEUES = {
@@ -61,6 +62,11 @@ async def stage(centre: Centre, phone: Phone) -> AsyncIterator[Stage]:
 
 def agent(name: str) -> Target:
     return Target(TargetKind.AGENT, name)
+
+
+def told(call: Call) -> list[str]:
+    """What a phone has been told of the transfer that it asked for."""
+    return [event.detail for event in call.events if event.name == "refer"]
 
 
 async def test_hold_by_desk_and_by_phone(stage: Stage):
@@ -178,6 +184,12 @@ async def test_supervisor_listens_whispers_barges_in_and_leaves(stage: Stage):
     await stage.hear(chloe={"anne", "customer"}, customer={"anne"}, anne={"customer"})
     assert await stage.ask(Supervise(chloe, SuperviseHow.WHISPER), "chloe") is None
     await stage.hear(chloe={"anne", "customer"}, customer={"anne"}, anne={"customer", "chloe"})
+    await stage.ready("bruno")
+    assert await stage.ask(Consult(agent("bruno"))) is None
+    await stage.joined("bruno")
+    await stage.hear(chloe={"anne", "bruno"}, customer=MUSIC, bruno={"anne"}, anne={"bruno", "chloe"})
+    assert await stage.ask(EndConsult(ConsultEnd.CANCEL)) is None
+    await stage.hear(chloe={"anne", "customer"}, customer={"anne"}, anne={"customer", "chloe"})
     assert await stage.ask(Supervise(chloe, SuperviseHow.BARGE), "chloe") is None
     await stage.hear(chloe={"anne", "customer"}, customer={"anne", "chloe"}, anne={"customer", "chloe"})
     assert await stage.ask(Supervise(chloe, SuperviseHow.LISTEN), "chloe") is None
@@ -203,27 +215,41 @@ async def test_who_barged_in_stays_when_the_agent_leaves(stage: Stage):
 
 async def test_the_phones_own_transfer(stage: Stage):
     await stage.connect("aide")
-    port = stage.centre.asterisk.settings.sip_port
     anne = stage.calls["anne"]
-    assert await anne.refer(f"sip:+33899000000@127.0.0.1:{port}") == 202
+    assert await anne.refer(stage.centre.uri("+33899000000")) == 202
     await asyncio.sleep(0.5)
+    assert told(anne) == ["SIP/2.0 100 Trying", "SIP/2.0 603 Decline"]
     await stage.hear(customer={"anne"}, anne={"customer"})
     await stage.ready("bruno", rings)
-    assert await anne.refer(f"sip:2002@127.0.0.1:{port}") == 202
+    assert await anne.refer(stage.centre.uri("2002")) == 202
     incoming = await stage.desks["bruno"].rung()
     await stage.hear(customer=MUSIC)
     incoming.answer(stage.desks["bruno"].source)
     await stage.joined("bruno")
     await stage.hear(customer={"bruno"}, bruno={"customer"})
     assert await anne.wait_ended(2)
+    assert told(anne)[-1] == "SIP/2.0 200 OK"
+    await stage.over()
+
+
+async def test_the_phones_own_transfer_that_fails(stage: Stage):
+    await stage.connect("aide")
+    await stage.ready("bruno", rejects(486))
+    anne = stage.calls["anne"]
+    assert await anne.refer(stage.centre.uri("2002")) == 202
+
+    async def failed() -> bool:
+        return told(anne)[-1:] == ["SIP/2.0 503 Service Unavailable"]
+
+    await until(failed, 5)
+    await stage.hear(customer={"anne"}, anne={"customer"})
     await stage.over()
 
 
 async def test_the_phones_own_transfer_that_is_not_waited_for(stage: Stage):
     await stage.connect("aide")
     await stage.ready("bruno", rings)
-    port = stage.centre.asterisk.settings.sip_port
-    assert await stage.calls["anne"].refer(f"sip:2002@127.0.0.1:{port}") == 202
+    assert await stage.calls["anne"].refer(stage.centre.uri("2002")) == 202
     await stage.calls["anne"].hangup()
     incoming = await stage.desks["bruno"].rung()
     await stage.hear(customer=MUSIC)

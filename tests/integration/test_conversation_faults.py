@@ -7,6 +7,7 @@ import hashlib
 import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,23 @@ import pytest_asyncio
 import soundfile
 
 from controller.ari import accounts
-from controller.calls.asks import Hold, PauseRecording
+from controller.calls.asks import (
+    Consult,
+    ConsultEnd,
+    EndConsult,
+    Hold,
+    PauseRecording,
+    Supervise,
+    SuperviseHow,
+    Target,
+    TargetKind,
+)
+from controller.runtime.asterisk import AsteriskServer
 from controller.softphone.phone import Phone
 from controller.softphone.sdp import Direction
 from controller.softphone.sound import gaps, tone_level
 from tests.rig.agents import write_queues
-from tests.rig.centre import Centre, Process, ready, until
+from tests.rig.centre import Centre, Process, ready, running, until
 from tests.rig.stage import CUSTOMER, HZ, MUSIC, Stage, staged
 
 QUEUES = {
@@ -77,6 +89,37 @@ async def test_a_killed_controller_leaves_a_conversation_untouched_and_takes_it_
         await stage.over()
         record = await centre.record(CUSTOMER)
         assert record.call.disposition == "talked"
+
+
+async def test_the_next_controller_takes_up_whoever_takes_part(
+    asterisk: AsteriskServer, database: str, folder: Path, audio_cache: Path, phone: Phone
+):
+    everybody = {"customer": MUSIC, "bruno": {"anne"}, "anne": {"bruno", "chloe"}, "chloe": {"anne", "bruno"}}
+    async with AsyncExitStack() as seats:
+        async with running(asterisk, database, folder, audio_cache) as centre:
+            stage = await seats.enter_async_context(staged(centre, phone, list(QUEUES)))
+            await stage.connect("notee")
+            await stage.ready("bruno")
+            await stage.seat("chloe")
+            assert await stage.ask(Supervise(stage.account("chloe"), SuperviseHow.WHISPER), "chloe") is None
+            await stage.joined("chloe")
+            assert await stage.ask(Consult(Target(TargetKind.AGENT, "bruno"))) is None
+            await stage.joined("bruno")
+            await stage.hear(**everybody)
+        since = time.monotonic()
+        async with running(asterisk, database, folder, audio_cache) as centre:
+            stage.take(centre)
+            await stage.hear(**everybody)
+            for name, call in stage.calls.items():
+                heard = call.heard.between(since - call.heard.origin, time.monotonic() - call.heard.origin - 0.1)
+                assert gaps(heard, at_least_s=0.3) == [], name
+            assert (stage.talk.consulting, stage.talk.supervisors) == ("bruno", ("chloe",))
+            assert await stage.ask(EndConsult(ConsultEnd.THREE_WAY)) is None
+            await stage.hear(customer={"anne", "bruno"}, chloe={"anne", "bruno", "customer"})
+            await stage.calls["bruno"].hangup()
+            await stage.hear(customer={"anne"}, anne={"customer", "chloe"})
+            await stage.over()
+            assert len((await centre.record(CUSTOMER)).legs) == 4
 
 
 @pytest.fixture

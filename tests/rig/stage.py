@@ -76,6 +76,10 @@ class Stage:
         """Ask something of the conversation, as an agent."""
         return await self._parts.services.desk.ask(self.talk.call_id, ask, agent=AgentId(agent), by=agent)
 
+    def take(self, centre: Centre) -> None:
+        """Go on with another controller of the same centre."""
+        self.centre = self.agents.centre = centre
+
     # --- what is to be seen and heard -----------------------------------------------------------------------
 
     @property

@@ -201,7 +201,7 @@ class Conversation:
             self._feed(course, happening)
         elif self._again_at is not None and self._again_at <= self._now():
             self._again_at = None
-            follow += await self._look(course, self._wiring.awaited(course.standing))
+            follow += await self._look(course)
         for _ in range(_CHAIN):
             if not happenings.tick(course, self._now()):
                 break
@@ -240,6 +240,7 @@ class Conversation:
         for _ in range(_CHAIN):
             for each in follow:
                 self._feed(course, each)
+            supervision.follow(course)
             self._write_down(course)
             effects, course.effects = course.effects, []
             before = course.standing
@@ -276,7 +277,7 @@ class Conversation:
             self._refusals += 1
             log.warning("conversation.refused_by_asterisk", phase=course.standing.phase, error=str(error))
             awaited = {effect.leg.party for effect in effects if isinstance(effect, Ring)}
-            follow += await self._look(course, self._wiring.awaited(course.standing) | awaited)
+            follow += await self._look(course, frozenset(awaited))
             if not follow and self._refusals >= _TRIES:
                 self._refusals = 0
                 return [_Stuck()]
@@ -290,7 +291,8 @@ class Conversation:
         follow: list[Follow] = []
         for watcher in course.standing.watchers:
             try:
-                await self._wiring.attend(course.standing, watcher)
+                if not await self._wiring.attend(course.standing, watcher) and self._again_at is None:
+                    self._look_again()
             except AsteriskRefused as error:
                 log.warning("conversation.supervisor_refused", agent=watcher.agent, error=str(error))
                 follow.append(_NotHeard(watcher.agent))

@@ -84,6 +84,8 @@ class Watcher(msgspec.Struct, frozen=True):
     """When the ringing ends."""
     up: bool = False
     snoop: Leg | None = None
+    peers: tuple[str, ...] = ()
+    """Whom the agent talks with on this ear."""
     bridge: int = 0
 
 

@@ -2,6 +2,10 @@
 
 A supervisor's phone is called and answered, then it shares a bridge with an ear on the agent's leg, or the bridge of
 the talk. The ear hears what the agent hears and says, in a consultation as well. It all ends with the talk.
+
+An ear is for one partner of the agent: when the agent talks with somebody else, it is opened anew. Asterisk's (22.10)
+stays deaf to the new one in half of all cases, and nobody hears the whisper, unless all ears on the leg are closed
+first: it depends on where the RTP of the two begins.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import msgspec
 from controller.calls.asks import Supervise, SuperviseHow
 from controller.calls.conversation.course import Course
 from controller.calls.conversation.moments import Find, Found, Ring
-from controller.calls.conversation.standing import Leg, Watcher
+from controller.calls.conversation.standing import Leg, Phase, Watcher
 from controller.cdr.entries import Role
 
 RING_S = 30.0
@@ -68,6 +72,21 @@ def leg_gone(course: Course, watcher: Watcher, leg: Leg, at: datetime) -> None:
         _replace(course, msgspec.structs.replace(watcher, legs=left))
 
 
+def follow(course: Course) -> None:
+    """Open the ears anew when the agent talks with somebody else now."""
+    peers = _peers(course)
+    if not peers:
+        return
+    for watcher in course.standing.watchers:
+        if watcher.snoop is None or watcher.peers == peers:
+            continue
+        snoop = watcher.snoop
+        if watcher.peers:
+            course.drop(snoop)
+            snoop = course.new_leg()
+        _replace(course, msgspec.structs.replace(watcher, snoop=snoop, peers=peers))
+
+
 def failed(course: Course, agent: str, at: datetime) -> None:
     """Asterisk refuses what the supervisor needs: they leave, the talk goes on."""
     watcher = _watching(course, agent)
@@ -96,7 +115,16 @@ def _with_ear(course: Course, watcher: Watcher) -> Watcher:
     """Give a listening or whispering supervisor an ear and a bridge; how an ear hears is fixed when it is opened."""
     if watcher.how is SuperviseHow.BARGE:
         return msgspec.structs.replace(watcher, snoop=None, bridge=0)
-    return msgspec.structs.replace(watcher, snoop=course.new_leg(), bridge=watcher.bridge or course.new_bridge())
+    bridge = watcher.bridge or course.new_bridge()
+    return msgspec.structs.replace(watcher, snoop=course.new_leg(), peers=_peers(course), bridge=bridge)
+
+
+def _peers(course: Course) -> tuple[str, ...]:
+    """Return with whom the agent talks; nobody while the customer is on hold."""
+    standing = course.standing
+    customer = (course.means.customer,) if standing.phase in (Phase.TALKING, Phase.THREE_WAY) else ()
+    other = (standing.other.leg.party,) if standing.other is not None else ()
+    return customer + other
 
 
 def _put(course: Course, watcher: Watcher, at: datetime) -> None:

@@ -53,13 +53,15 @@ class Wiring:
         """
         board = self._board
         happened: list[Happening] = []
+        ears = {each.snoop.party for each in standing.watchers if each.snoop is not None}
         there = {board.caller}
         for leg in standing.legs():
             if leg.party in awaited:
                 continue
             state = await board.state_of(leg.party)
             if state is PartyState.ABSENT:
-                happened.append(Gone(leg.party, 0, at))
+                if leg.party not in ears:  # which are opened again
+                    happened.append(Gone(leg.party, 0, at))
                 continue
             there.add(leg.party)
             if leg in standing.leaving:
@@ -72,15 +74,10 @@ class Wiring:
             members = await board.members(board.bridge_id(number))
             if members is not None:
                 self.joined(number, *(members & there))
-        self._ears = {each.snoop.party for each in standing.watchers if each.snoop and each.snoop.party in there}
+        self._ears = ears & there
         self._music = False  # asked for again, if it is wanted
         self._recording, self._paused = None, None  # likewise: Asterisk knows a recording that it has already
         return happened
-
-    def awaited(self, standing: Standing) -> frozenset[str]:
-        """Return the ears that were not opened yet."""
-        ears = {each.snoop.party for each in standing.watchers if each.snoop is not None}
-        return frozenset(ears - self._ears)
 
     # --- changing -----------------------------------------------------------------------------------------
 
@@ -164,11 +161,13 @@ class Wiring:
 
     # --- supervisors --------------------------------------------------------------------------------------
 
-    async def attend(self, standing: Standing, watcher: Watcher) -> None:
-        """Let a supervisor hear what they shall. Raises `AsteriskRefused` when that cannot be."""
+    async def attend(self, standing: Standing, watcher: Watcher) -> bool:
+        """Let a supervisor hear what they shall; False: not yet. Raises `AsteriskRefused` when that cannot be."""
         board, how = self._board, listening(watcher)
         if how is None or watcher.snoop is None or standing.lead is None:
-            return
+            return True
+        if self._ears - {each.snoop.party for each in standing.watchers if each.snoop is not None}:
+            return False  # an ear that was closed is still there; see `supervision`
         snoop, party = watcher.snoop.party, watcher.legs[0].party
         if watcher.bridge not in self._open:
             await board.bridge(board.bridge_id(watcher.bridge))
@@ -180,3 +179,4 @@ class Wiring:
         if missing:
             await board.join(board.bridge_id(watcher.bridge), *missing)
             self.joined(watcher.bridge, *missing)
+        return True

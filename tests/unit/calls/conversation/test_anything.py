@@ -51,6 +51,7 @@ async def disturb(talk: Talk, what: str) -> None:
         exchange.reachable = False
         await talk.wait(20 if what.endswith("long") else 0.5)
         exchange.reachable = True
+        await talk.wait(2)
     else:
         exchange.refuses.add(what.split()[1])
         await talk.wait(1.5)

@@ -653,6 +653,26 @@ async def test_supervision_ends_with_the_talk_and_whoever_barged_in_stays_with_t
 
 
 @on_virtual_time
+async def test_an_ear_is_opened_anew_for_each_partner_of_the_agent_once_the_old_one_has_gone() -> None:
+    talk, sophie = await supervised(SuperviseHow.WHISPER)
+    talk.exchange.phone("2002", Phone(answers_after_s=1))
+    await talk.ask(Consult(TO_MARC))
+    await talk.wait(2)
+    marc = talk.leg("2002")
+    assert (talk.hears(sophie), talk.hears(talk.claire)) == ({talk.claire, marc}, {marc, sophie})
+    assert await talk.ask(EndConsult(ConsultEnd.CANCEL)) is None
+    await talk.wait()
+    assert (talk.hears(sophie), talk.hears(talk.claire)) == ({talk.claire, CUSTOMER}, {CUSTOMER, sophie})
+    await talk.ask(Hold(on=True))
+    await talk.ask(Hold(on=False))  # the same partner
+    ears = [snoop for snoop, _, _ in talk.exchange.asked("listen")]
+    assert len(ears) == len(set(ears)) == 3
+    done = [(name, args[0]) for _, name, args in talk.exchange.log if name in {"listen", "drop"}]
+    assert done.index(("drop", ears[0])) < done.index(("listen", ears[1]))
+    assert len([each for each in talk.exchange.parties.values() if each.spies_on]) == 1
+
+
+@on_virtual_time
 async def test_a_supervisor_follows_the_agent_into_a_consultation() -> None:
     talk, sophie = await supervised(SuperviseHow.BARGE)
     talk.exchange.phone("2002", Phone(answers_after_s=1))
