@@ -77,8 +77,8 @@ def decode_entry(payload: bytes) -> Entry:
 
 def frame(kind: Kind, written_at: float, payload: bytes) -> bytes:
     """Return the bytes of one frame."""
-    head = _KIND_TIME.pack(kind, written_at)
-    return _LENGTH_CRC.pack(len(payload), zlib.crc32(payload, zlib.crc32(head))) + head + payload
+    body = _KIND_TIME.pack(kind, written_at) + payload
+    return _LENGTH_CRC.pack(len(payload), zlib.crc32(body)) + body
 
 
 def read_frames(data: bytes, base: int = 0) -> Iterator[Frame]:
