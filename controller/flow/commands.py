@@ -21,7 +21,7 @@ or `silence/<milliseconds>`; the audio library of the driver's side knows where 
 call's own recording of that number (`Record`), `message/<name>` a voice message laid out by `HearMessage`."""
 
 
-class DigitRules(msgspec.Struct, frozen=True):
+class DigitRules(msgspec.Struct, frozen=True, omit_defaults=True):
     """How an entry by DTMF ends. Clocks in seconds.
 
     The entry is complete when `max` digits are in, when `end` is pressed (not part of the digits) with at
@@ -61,18 +61,18 @@ class MessageActKind(StrEnum):
 # --- commands ---------------------------------------------------------------------------------------------
 
 
-class Answer(msgspec.Struct, frozen=True, tag=True):
+class Answer(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Answer the caller's channel. Reports `Answered`."""
 
 
-class Play(msgspec.Struct, frozen=True, tag=True):
+class Play(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Play `media` in order. `bargein`: a digit stops it and is kept for the next `Collect`. Reports `Played`."""
 
     media: tuple[MediaId, ...]
     bargein: bool = True
 
 
-class Collect(msgspec.Struct, frozen=True, tag=True):
+class Collect(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Play `media`, then (or meanwhile, with `bargein`) take digits by `rules`. Reports `Collected`.
 
     With `bargein`, digits typed ahead of this command count; without, they are dropped when the prompt ends.
@@ -85,7 +85,7 @@ class Collect(msgspec.Struct, frozen=True, tag=True):
     secret: bool = False
 
 
-class Lookup(msgspec.Struct, frozen=True, tag=True):
+class Lookup(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """One HTTP request, already allowed by the centre's host list. Reports `LookedUp` or `LookupFailed`.
 
     `secret`: the URL and the body carry secret values and are not to be logged.
@@ -101,7 +101,7 @@ class Lookup(msgspec.Struct, frozen=True, tag=True):
     secret: bool = False
 
 
-class Dial(msgspec.Struct, frozen=True, tag=True):
+class Dial(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Ring `extension` of the centre and talk until either side hangs up. Reports `Dialled`.
 
     `number` counts the dials of this call from 1: ids of the leg and of the bridge derive from it.
@@ -134,7 +134,7 @@ class VisitProgress(msgspec.Struct, frozen=True):
     detail: dict[str, Any] = {}
 
 
-class Enqueue(msgspec.Struct, frozen=True, tag=True):
+class Enqueue(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Wait in `queue` for an agent, talk, and come back when the agent has gone. Reports `QueueLeft`.
 
     `entered_at` is the original entry time: place and wait count from it, also after a restart. `number` counts the
@@ -160,7 +160,7 @@ class Enqueue(msgspec.Struct, frozen=True, tag=True):
     progress: VisitProgress | None = None
 
 
-class Record(msgspec.Struct, frozen=True, tag=True):
+class Record(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Play `media`, a beep, and record the caller until `end` is pressed, silence, or `max_s`. Reports `Recorded`.
 
     `number` counts the recordings of this call from 1; the file's id derives from it.
@@ -174,7 +174,7 @@ class Record(msgspec.Struct, frozen=True, tag=True):
     beep: bool = True
 
 
-class KeepMessage(msgspec.Struct, frozen=True, tag=True):
+class KeepMessage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Leave the recording `number` of this call as a voice message for `queue`. Reports `MessageKept`."""
 
     queue: str
@@ -182,14 +182,14 @@ class KeepMessage(msgspec.Struct, frozen=True, tag=True):
     duration_s: float
 
 
-class AgentAct(msgspec.Struct, frozen=True, tag=True):
+class AgentAct(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The caller is an agent at their own phone and asks for something. Reports `AgentActed`."""
 
     act: AgentActKind
     reason: str = ""
 
 
-class ListMessages(msgspec.Struct, frozen=True, tag=True):
+class ListMessages(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The caller is an agent at their own phone and wants the messages of the queues they serve: `most` at most.
 
     Reports `MessagesListed`.
@@ -198,20 +198,20 @@ class ListMessages(msgspec.Struct, frozen=True, tag=True):
     most: int = 50
 
 
-class HearMessage(msgspec.Struct, frozen=True, tag=True):
+class HearMessage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Write down that this agent listens to the message `recording`, then lay it out. Reports `MessageReady`."""
 
     recording: str
 
 
-class TreatMessage(msgspec.Struct, frozen=True, tag=True):
+class TreatMessage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Do `act` with the message `recording`, as the agent who calls wishes. Reports `MessageTreated`."""
 
     recording: str
     act: MessageActKind
 
 
-class Hangup(msgspec.Struct, frozen=True, tag=True):
+class Hangup(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """End the call with a Q.850 `cause`. Last command of a run; reports nothing."""
 
     cause: int = 16
@@ -237,11 +237,11 @@ Command = (
 # --- events -----------------------------------------------------------------------------------------------
 
 
-class Answered(msgspec.Struct, frozen=True, tag=True):
+class Answered(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The caller's channel is up."""
 
 
-class Played(msgspec.Struct, frozen=True, tag=True):
+class Played(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The media ended; `interrupted` by a digit."""
 
     interrupted: bool = False
@@ -257,21 +257,21 @@ class CollectEnd(StrEnum):
     TOTAL = "total"  # whole-entry clock
 
 
-class Collected(msgspec.Struct, frozen=True, tag=True):
+class Collected(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Digits `0-9*#A-D` in the order pressed, without the end key."""
 
     digits: str
     end: CollectEnd
 
 
-class LookedUp(msgspec.Struct, frozen=True, tag=True):
+class LookedUp(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The service answered; `body` is decoded JSON, or None when the body was empty."""
 
     status: int
     body: Any = None
 
 
-class LookupFailed(msgspec.Struct, frozen=True, tag=True):
+class LookupFailed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """No usable answer: `reason` is one of timeout, unreachable, too_large, not_json, refused, redirect."""
 
     reason: str
@@ -289,7 +289,7 @@ class DialOutcome(StrEnum):
     FAILED = "failed"
 
 
-class Dialled(msgspec.Struct, frozen=True, tag=True):
+class Dialled(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The dial is over and the caller is still there. `cause` is the Q.850 cause of the dialled leg."""
 
     outcome: DialOutcome
@@ -310,7 +310,7 @@ class QueueExit(StrEnum):
     FAILED = "failed"
 
 
-class QueueLeft(msgspec.Struct, frozen=True, tag=True):
+class QueueLeft(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The visit is over and the caller is still there.
 
     `queue` is the last one waited in; `waited_s` and `talk_s` are sums over the visit, `agent` who talked last.
@@ -323,17 +323,17 @@ class QueueLeft(msgspec.Struct, frozen=True, tag=True):
     agent: str = ""
 
 
-class Recorded(msgspec.Struct, frozen=True, tag=True):
+class Recorded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The recording is on disk under its id; below about a second nothing was said."""
 
     duration_s: float
 
 
-class MessageKept(msgspec.Struct, frozen=True, tag=True):
+class MessageKept(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The message is in the queue's mailbox."""
 
 
-class AgentActed(msgspec.Struct, frozen=True, tag=True):
+class AgentActed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Done when `refused` is empty; else a stable word for why not (`controller.acd.model.Refused.code`)."""
 
     refused: str = ""
@@ -349,7 +349,7 @@ class MessageNote(msgspec.Struct, frozen=True):
     new: bool
 
 
-class MessagesListed(msgspec.Struct, frozen=True, tag=True):
+class MessagesListed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The messages: new ones first, those that wait longest before others; heard ones newest first.
 
     `refused` is a stable word when there is no list: `unknown_agent`, or `unavailable` (the database is away).
@@ -359,7 +359,7 @@ class MessagesListed(msgspec.Struct, frozen=True, tag=True):
     refused: str = ""
 
 
-class MessageReady(msgspec.Struct, frozen=True, tag=True):
+class MessageReady(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """`media` can be played until the call ends.
 
     Not when it is `refused`: `unknown_agent`, `not_allowed`, `gone`, or `unavailable` (database or disk).
@@ -369,13 +369,13 @@ class MessageReady(msgspec.Struct, frozen=True, tag=True):
     refused: str = ""
 
 
-class MessageTreated(msgspec.Struct, frozen=True, tag=True):
+class MessageTreated(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Done when `refused` is empty; else a word as in `MessageReady`."""
 
     refused: str = ""
 
 
-class HungUp(msgspec.Struct, frozen=True, tag=True):
+class HungUp(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The caller has gone.
 
     `cause` is the Q.850 cause of the caller's channel, `talk_s` how long the pending `Dial` or `Enqueue` had
@@ -387,7 +387,7 @@ class HungUp(msgspec.Struct, frozen=True, tag=True):
     recorded_s: float = 0.0
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
+class Failed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The command could not be carried out although the caller is there (missing audio, Asterisk refused)."""
 
     reason: str

@@ -1,7 +1,8 @@
 """The state of a flow run: plain data, saved at every wait.
 
 In memory it holds secret entries while the call needs them. What is written down is `durable`: without them, and with
-the step that asked for them, so that after a restart the caller is asked again.
+the step that asked for them, so that after a restart the caller is asked again. What is as it is by default is left
+out: a call writes its state several times, and half of it is that.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from controller.flow.commands import Answer, Command, Lookup, VisitProgress
 from controller.flow.trace import Ending
 
 
-class CallFacts(msgspec.Struct, frozen=True):
+class CallFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a call when it arrives. `caller` is "" when withheld; `country` is found from it if ""."""
 
     called: str = ""
@@ -28,7 +29,8 @@ class CallFacts(msgspec.Struct, frozen=True):
 
 def clean(text: str, length: int = 200) -> str:
     """Return text from outside as it can be kept: cut to `length`, halves of characters replaced."""
-    return text[:length].encode("utf-8", "replace").decode()
+    text = text[:length]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 class Phase(StrEnum):
@@ -40,14 +42,14 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     """A place in a queue that the call has left and may come back to."""
 
     entered_at: datetime
     left_at: datetime
 
 
-class Frame(msgspec.Struct):
+class Frame(msgspec.Struct, omit_defaults=True):
     """A flow that the call is in; the innermost one comes last."""
 
     flow: str
@@ -68,7 +70,7 @@ class Frame(msgspec.Struct):
         return f"Frame(flow={self.flow!r}, step={self.step!r})"
 
 
-class State(msgspec.Struct):
+class State(msgspec.Struct, omit_defaults=True):
     """Everything a run is, beside its release."""
 
     release: str
