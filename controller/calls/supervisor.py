@@ -115,18 +115,18 @@ class Supervisor:
             await asyncio.wait(tasks, timeout=timeout_s)
 
     async def _serve(self, call: Call, saved: StateSaved | None) -> None:
-        with structlog.contextvars.bound_contextvars(call_id=call.incoming.call_id):
-            try:
-                await self._begin_or_resume(call, saved)
-            except asyncio.CancelledError:
-                log.info("call.left_running", channel=call.incoming.channel_name)
-                raise
-            except Exception:
-                log.exception("call.crashed", channel=call.incoming.channel_name)
-                self.counters.crashed += 1
-            if call.ending:
-                ended = self.counters.ended
-                ended[call.ending.disposition] = ended.get(call.ending.disposition, 0) + 1
+        structlog.contextvars.bind_contextvars(call_id=call.incoming.call_id)  # in the context of this task
+        try:
+            await self._begin_or_resume(call, saved)
+        except asyncio.CancelledError:
+            log.info("call.left_running", channel=call.incoming.channel_name)
+            raise
+        except Exception:
+            log.exception("call.crashed", channel=call.incoming.channel_name)
+            self.counters.crashed += 1
+        if call.ending:
+            ended = self.counters.ended
+            ended[call.ending.disposition] = ended.get(call.ending.disposition, 0) + 1
 
     async def _begin_or_resume(self, call: Call, saved: StateSaved | None) -> None:
         if saved is not None:
