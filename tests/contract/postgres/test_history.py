@@ -16,7 +16,7 @@ from controller.cdr.entries import (
 )
 from controller.errors import StoreError
 from controller.ids import call_id_for
-from controller.ports import ExpiredAudio, History, LastTalk, QueueDay
+from controller.ports import ExpiredAudio, History, LastTalk, Mailboxes, QueueDay
 from controller.postgres.history import PostgresHistory
 from controller.postgres.store import PostgresStore
 from tests.unit.cdr.distribution import visit
@@ -98,6 +98,36 @@ async def test_mailboxes_and_who_listened(store: PostgresStore):
     assert await past.recording("never seen") is None
     with pytest.raises(StoreError, match="who and how"):
         await past.note_access("r2", "", "listened")
+
+
+async def test_an_inbox_of_several_queues_and_a_message_kept_as_new(store: PostgresStore):
+    past: Mailboxes = PostgresHistory(store)
+    later = msgspec.structs.replace(audio(3, "message", "support", 100), at=at(500))
+    await store.write([audio(1, "message", "sales", 100), later, audio(4, "conversation", "sales", 100)])
+    await store.write([msgspec.structs.replace(audio(2, "message", "sales", 100), at=at(300), caller="")])
+    await store.write([audio(5, "message", "elsewhere", 100)])
+    both = ["sales", "support"]
+    assert [each.recording_id for each in await past.inbox(both, 10)] == ["r1", "r2", "r3"]
+    assert [each.recording_id for each in await past.inbox(both, 2)] == ["r1", "r2"]
+    assert await past.inbox([], 10) == []
+    for heard in ("r1", "r2"):
+        await past.note_access(heard, "agent:claire.d", "listened")
+    assert [(each.recording_id, each.new) for each in await past.inbox(both, 10)] == [
+        ("r3", True),
+        ("r2", False),
+        ("r1", False),
+    ]
+    second = await past.message("r2")
+    assert second is not None
+    assert (second.queue, second.caller, second.kept_at, second.new) == ("sales", "", at(300), False)
+    assert await past.message("r4") is None
+    assert await past.keep_as_new("r2")
+    assert [each.recording_id for each in await past.inbox(both, 10)] == ["r2", "r3", "r1"]
+    assert [each.by for each in await PostgresHistory(store).accesses("r2")] == ["agent:claire.d"]
+    await store.write([AudioErased("r2", at(600), "agent:claire.d")])
+    assert await past.message("r2") is None
+    assert not await past.keep_as_new("r2")
+    assert not await past.keep_as_new("never seen")
 
 
 async def test_what_is_to_be_erased(store: PostgresStore):
