@@ -7,6 +7,7 @@ more thing that happens: everything is looked at again, and no talk is ended bec
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -337,6 +338,7 @@ class Conversation:
                 return
             with contextlib.suppress(AsteriskUnreachable):
                 await self._board.ready(_LAST_S)
+                await asyncio.sleep(AGAIN_S)
             self._again_at = None
             await self._settle(course, await self._look(course))
         log.error(

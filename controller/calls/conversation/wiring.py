@@ -93,6 +93,8 @@ class Wiring:
         for number in sorted(want.bridges.keys() - self._open):
             await board.bridge(board.bridge_id(number))
             self._open.add(number)
+        if not want.bridges:
+            await self._close(standing)  # whoever is in them is out then
         if board.caller in self._where and board.caller not in rooms:
             number = self._where[board.caller]
             await board.part(board.bridge_id(number), board.caller)
