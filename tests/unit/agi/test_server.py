@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from controller.agi.protocol import AgiProtocolError
+from controller.agi.protocol import AgiProtocolError, Response
 from controller.agi.server import AgiCallFacts, AgiServer
 from controller.agi.session import AgiSession
 from controller.errors import AsteriskUnreachable
@@ -98,6 +98,8 @@ async def test_connect_and_close_disturbs_nobody(calls: Calls) -> None:
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\n",
         b"agi_network: yes\nagi_network: yes\n\n",
+        b"agi_network: yes\nnonsense\n\n",
+        b"agi_network: yes\n" * 4000,
         b"agi_network: yes\n" + b"agi_calleridname: " + b"x" * 40000 + b"\n\n",
         b"".join(b"agi_v%d: 1\n" % n for n in range(200)) + b"\n",
         environment(network_script="../../etc/passwd"),
@@ -171,6 +173,82 @@ async def test_unreadable_answers_end_the_call(
     await asyncio.wait_for(calls.over.wait(), 5)
     assert [type(e) for e in calls.errors] == [error]
     asterisk.writer.close()
+
+
+@pytest.mark.parametrize(
+    "said", [b"200 result=0\n", b"\n", b"HANGUP\n" * 70, b"x" * 9000], ids=["answer", "nothing", "flood", "long"]
+)
+async def test_what_nobody_asked_for_ends_the_connection(server: AgiServer, calls: Calls, said: bytes) -> None:
+    go_on = asyncio.Event()
+
+    async def behave(session: AgiSession) -> None:
+        await go_on.wait()
+        await session.command("ANSWER")
+
+    calls.behave = behave  # type: ignore[method-assign]
+    asterisk = await FakeAsterisk.connect(server.port)
+    asterisk.writer.write(said)
+    assert await asterisk.closed()
+    assert server.running == 1, "the call is not over: it does something else just now"
+    go_on.set()
+    await asyncio.wait_for(calls.over.wait(), 5)
+    assert [type(e) for e in calls.errors] == [AgiProtocolError]
+
+
+async def test_a_caller_who_leaves_between_two_commands_is_noted(server: AgiServer, calls: Calls) -> None:
+    seen: list[object] = []
+
+    async def behave(session: AgiSession) -> None:
+        await session.command("ANSWER")
+        async with asyncio.timeout(5):
+            while not session.hung_up:
+                await asyncio.sleep(0.001)
+        seen.append(await session.command("GET VARIABLE", "HANGUPCAUSE"))
+        with pytest.raises(AsteriskUnreachable, match="during ANSWER"):
+            await session.command("ANSWER")
+
+    calls.behave = behave  # type: ignore[method-assign]
+    asterisk = await FakeAsterisk.connect(server.port)
+    await asterisk.answer("200 result=0\nHANGUP", "200 result=1 (16)")
+    asterisk.writer.close()
+    await asyncio.wait_for(calls.over.wait(), 5)
+    assert seen == [Response(200, 1, "16")]
+    assert calls.errors == []
+
+
+async def test_one_command_at_a_time(server: AgiServer, calls: Calls) -> None:
+    async def behave(session: AgiSession) -> None:
+        first = asyncio.create_task(session.command("ANSWER"))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="ANSWER is not answered"):
+            await session.command("WAIT FOR DIGIT", 1)
+        await first
+
+    calls.behave = behave  # type: ignore[method-assign]
+    asterisk = await FakeAsterisk.connect(server.port)
+    await asterisk.answer("200 result=0")
+    assert await asterisk.closed()
+    assert calls.errors == []
+
+
+async def test_lines_are_put_together_from_any_pieces(server: AgiServer, calls: Calls) -> None:
+    seen: list[object] = []
+
+    async def behave(session: AgiSession) -> None:
+        seen.append(await session.command("STREAM FILE", "menu", "1"))
+
+    calls.behave = behave  # type: ignore[method-assign]
+    asterisk = FakeAsterisk(*await asyncio.open_connection("127.0.0.1", server.port))
+    for byte in environment():
+        asterisk.writer.write(bytes([byte]))
+        await asyncio.sleep(0)
+    await asterisk.reader.readline()
+    for byte in b"200 result=49 endpos=8\r\n":
+        asterisk.writer.write(bytes([byte]))
+        await asyncio.sleep(0)
+    assert await asterisk.closed()
+    assert seen == [Response(200, 49, endpos=8)]
+    assert calls.facts[0].caller_name == "Zo\u00e9 Lef\u00e8vre"
 
 
 async def test_usage_text_and_notices_belong_to_the_answer(server: AgiServer, calls: Calls) -> None:
