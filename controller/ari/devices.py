@@ -31,6 +31,7 @@ _AT_ONCE: Final = 8
 """Requests in flight: 200 accounts take a quarter of a second, and calls still get their turn."""
 _SOURCES: Final = 50
 """Subscriptions in one request, so that its line stays short."""
+_IDLE: Final = "NOT_INUSE"
 _LOOKS: Final = 20
 """From so many devices on, one look at all is cheaper."""
 _RETRY_S: Final = 2.0
@@ -102,6 +103,9 @@ class AriDevices:
         if isinstance(event, models.DeviceStateChanged):
             endpoint = event.device_state.name.removeprefix(_PREFIX)
             if endpoint in self._wanted:
+                idle = DeviceState(endpoint, reachable=True)
+                if event.device_state.state == _IDLE and self._states.get(endpoint) != idle:
+                    self._tell_state(idle)  # somebody may wait for this agent: told before it is looked at
                 self._to_look.add(endpoint)
                 self._work()
 
@@ -244,9 +248,11 @@ class AriDevices:
         state = DeviceState(found.resource, found.state == "online", frozenset(found.channel_ids))
         if len(state.channels) > 1:
             self._look_again_soon()
-        if self._states.get(found.resource) == state and not always:
-            return
-        self._states[found.resource] = state
+        if self._states.get(found.resource) != state or always:
+            self._tell_state(state)
+
+    def _tell_state(self, state: DeviceState) -> None:
+        self._states[state.endpoint] = state
         for changed in self._watchers:
             changed(state)
 

@@ -119,9 +119,6 @@ class Offering:
         board, call = self.stay.board, self.stay.call
         alone = _hears_first(plan, call.language)
         for offer, leg, device in calls:
-            bridge = "" if alone else board.bridge_id(leg.number)
-            if bridge:
-                await board.bridge(bridge)
             await board.call(
                 LegPlan(
                     party=leg.party,
@@ -131,7 +128,7 @@ class Offering:
                     ring_s=plan.rules.ring_s,
                     caller_number=call.caller_number,
                     caller_name=call.caller_name or plan.title,
-                    bridge=bridge,
+                    bridge="" if alone else board.bridge_id(leg.number),
                     headers={"X-Rappel-Call": call.call_id, "X-Rappel-Queue": offer.queue},
                 )
             )
