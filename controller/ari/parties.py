@@ -104,6 +104,10 @@ class Parties:
             leg.answered(channel)
         return leg
 
+    def missed(self, party: str) -> None:
+        """Record the end of a leg that an earlier controller had: nobody saw how it came."""
+        Leg(party, self._observer).end(by_callee=False)
+
     def adopt(self, channel: models.Channel, number: str, role: Role) -> None:
         """Own a channel of another call: in this one's record it begins here."""
         leg = self.add(channel.id)
