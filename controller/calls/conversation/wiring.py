@@ -56,12 +56,11 @@ class Wiring:
         ears = {each.snoop.party for each in standing.watchers if each.snoop is not None}
         there = {board.caller}
         for leg in standing.legs():
-            if leg.party in awaited:
+            if leg.party in awaited or leg.party in ears:
                 continue
             state = await board.state_of(leg.party)
             if state is PartyState.ABSENT:
-                if leg.party not in ears:  # which are opened again
-                    happened.append(Gone(leg.party, 0, at))
+                happened.append(Gone(leg.party, 0, at))
                 continue
             there.add(leg.party)
             if leg in standing.leaving:
@@ -73,8 +72,10 @@ class Wiring:
         for number in sorted(numbers)[-_BRIDGES:]:
             members = await board.members(board.bridge_id(number))
             if members is not None:
-                self.joined(number, *(members & there))
-        self._ears = ears & there
+                self.joined(number, *(members & (there | ears)))
+        self._ears = ears & self._where.keys()
+        for ear in self._ears:  # the others are opened again
+            await board.state_of(ear)
         self._music = False  # asked for again, if it is wanted
         self._recording, self._paused = None, None  # likewise: Asterisk knows a recording that it has already
         return happened
