@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -24,9 +25,16 @@ from controller.flow.commands import (
     Command,
     Enqueue,
     Event,
+    HearMessage,
     HungUp,
+    ListMessages,
+    MessageNote,
+    MessageReady,
+    MessagesListed,
+    MessageTreated,
     Record,
     Recorded,
+    TreatMessage,
     VisitProgress,
 )
 from controller.flow.interpreter import CallFacts, FlowRun
@@ -45,6 +53,7 @@ http: {hosts: [crm.example]}
 numbers:
   100: {flow: accueil}
   "*11": {flow: connexion}
+  "*16": {flow: ecoute}
 queues:
   support: {title: Support, wait: 2m, news: {position: false, estimate: false}}
 """
@@ -74,6 +83,19 @@ steps:
   note: {type: http, post: "https://crm.example/left", next: fin, failed: fin}
 """
 
+ECOUTE = """
+flow: ecoute
+start: messages
+languages: [fr]
+human_exit: {none: for agents}
+prompts: {oui: {fr: Oui.}, rien: {fr: Rien.}, non: {fr: Non.}}
+steps:
+  messages: {type: messages, done: oui, none: rien, refused: non}
+  oui: {type: hangup, prompt: oui}
+  rien: {type: hangup, prompt: rien}
+  non: {type: hangup, prompt: non}
+"""
+
 CONNEXION = """
 flow: connexion
 start: entrer
@@ -95,6 +117,8 @@ class FakeServices:
     places: FakePlaces = field(default_factory=FakePlaces)
     messages: list[tuple[str, str, float]] = field(default_factory=list)
     acts: list[tuple[str, AgentActKind]] = field(default_factory=list)
+    asked: list[ListMessages | HearMessage | TreatMessage] = field(default_factory=list)
+    calls_over: list[str] = field(default_factory=list)
     refusal: Refused | None = None
 
     @property
@@ -109,8 +133,22 @@ class FakeServices:
     def mailbox(self) -> FakeServices:
         return self
 
+    async def perform(
+        self, call: CallRef, command: ListMessages | HearMessage | TreatMessage
+    ) -> MessagesListed | MessageReady | MessageTreated:
+        self.asked.append(command)
+        match command:
+            case ListMessages():
+                refused = self.refusal.code if self.refusal else ""
+                note = MessageNote("r1", "support", datetime(2026, 11, 23, 9, tzinfo=UTC), "+331", new=True)
+                return MessagesListed((), refused) if refused else MessagesListed((note,))
+            case HearMessage():
+                return MessageReady(refused="gone")
+            case TreatMessage():
+                return MessageTreated()
+
     def over(self, call_id: str) -> None:
-        pass
+        self.calls_over.append(call_id)
 
     def library(self, audio: AudioLibrary) -> AudioLibrary:
         return audio
@@ -156,7 +194,7 @@ class Scene:
 
     def __init__(self, folder: Path, *, with_board: bool = True, with_services: bool = True) -> None:
         (folder / "centre").mkdir()
-        for name, text in {"centre": CENTRE, "accueil": ACCUEIL, "connexion": CONNEXION}.items():
+        for name, text in {"centre": CENTRE, "accueil": ACCUEIL, "connexion": CONNEXION, "ecoute": ECOUTE}.items():
             (folder / "centre" / f"{name}.yaml").write_text(text, "utf-8")
         self.exchange = Exchange()
         self.clock = VirtualClock()
@@ -281,6 +319,20 @@ def test_an_agent_logs_in_from_the_phone(scene: Scene, refusal: Refused | None, 
     case()
     assert scene.services.acts == [("2001", AgentActKind.LOGIN)]
     assert step in dict(steps(scene))
+
+
+@pytest.mark.parametrize(("refusal", "way"), [(None, "done"), (Refused("unknown_agent", "who?"), "refused")])
+def test_an_agent_hears_messages_from_the_phone(scene: Scene, refusal: Refused | None, way: str):
+    @on_virtual_time
+    async def case() -> None:
+        scene.services.refusal = refusal
+        await (await scene.begin(scene.incoming("*16", "PJSIP/2001-0000002a")))
+
+    case()
+    assert scene.services.asked[0] == ListMessages(50)
+    assert scene.services.asked[1:] == ([] if refusal else [HearMessage("r1")])
+    assert steps(scene)[0] == ("messages", way)
+    assert len(scene.services.calls_over) == 1
 
 
 @pytest.mark.parametrize("missing", ["with_board", "with_services"])
