@@ -108,7 +108,6 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
 
         store = PostgresStore(config.postgres.url)
         stack.push_async_callback(store.close)
-        background.start(_upgrade(config.postgres.url))
         journal = Journal(state_dir / "journal", store, max_bytes=config.postgres.journal_max_mib * _MIB)
         await journal.start()
         stack.push_async_callback(journal.stop, config.calls.shutdown_s)
@@ -134,6 +133,8 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
             in_force=in_force,
         )
         releases.load(last_good=True)  # before anything else runs
+        # Not sooner: a first load prepares audio for seconds, in which a connection would seem to time out.
+        background.start(_upgrade(config.postgres.url))
 
         manager = config.asterisk
         ami = AmiObserver(manager.ami_host, manager.ami_port, manager.ami_user, manager.ami_password, clock=clock)
