@@ -104,9 +104,12 @@ class Parties:
             leg.answered(channel)
         return leg
 
-    def missed(self, party: str) -> None:
-        """Record the end of a leg that an earlier controller had: nobody saw how it came."""
-        Leg(party, self._observer).end(by_callee=False)
+    def missed(self, party: str) -> list[Happening]:
+        """Record the end of a leg that is found to have gone: nobody saw how."""
+        if party in self._legs:
+            return self.lost(party)
+        Leg(party, self._observer).end(by_callee=False)  # an earlier controller had it
+        return []
 
     def adopt(self, channel: models.Channel, number: str, role: Role) -> None:
         """Own a channel of another call: in this one's record it begins here."""

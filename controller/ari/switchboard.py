@@ -210,10 +210,10 @@ class AriSwitchboard:
     async def state_of(self, party: str) -> PartyState:
         """See `Switchboard.state_of`."""
         channel = await self._own(party)
-        if channel is not None and party != self.caller:
+        if channel is None and party != self.caller:
+            self._happened(self._parties.missed(party))
+        elif channel is not None and party != self.caller:
             self._parties.take_up(channel)
-        elif channel is None and party != self.caller and self._parties.leg(party) is None:
-            self._parties.missed(party)
         return _state(channel)
 
     async def adopt(self, party: str, number: str, role: Role) -> PartyState:
