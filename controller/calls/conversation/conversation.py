@@ -127,6 +127,8 @@ class Conversation:
         self._began, self._began_s = clock.now(), board.now()
         self._kept: Standing | None = None
         self._again_at: datetime | None = None
+        self._ears_at: datetime | None = None
+        """When an ear that was closed should have gone."""
         self._refusals = 0
 
     async def run(self, queues: Mapping[str, QueuePlan]) -> Parted:
@@ -200,8 +202,8 @@ class Conversation:
         follow: list[Follow] = []
         if happening is not None:
             self._feed(course, happening)
-        elif self._again_at is not None and self._again_at <= self._now():
-            self._again_at = None
+        elif any(at is not None and at <= self._now() for at in (self._again_at, self._ears_at)):
+            self._again_at = self._ears_at = None
             follow += await self._look(course)
         for _ in range(_CHAIN):
             if not happenings.tick(course, self._now()):
@@ -219,7 +221,8 @@ class Conversation:
             happening.refuse(course.reply)
 
     def _until(self, course: Course) -> float | None:
-        due = [each for each in (happenings.deadline(course), self._again_at) if each is not None]
+        times = (happenings.deadline(course), self._again_at, self._ears_at)
+        due = [each for each in times if each is not None]
         return self._began_s + (min(due) - self._began).total_seconds() if due else None
 
     def _feed(self, course: Course, happening: Follow) -> None:
@@ -290,10 +293,11 @@ class Conversation:
     async def _attend(self, course: Course) -> list[Follow]:
         """Let supervisors hear; what they cannot have costs nobody else anything."""
         follow: list[Follow] = []
+        waiting, self._ears_at = self._ears_at, None
         for watcher in course.standing.watchers:
             try:
-                if not await self._wiring.attend(course.standing, watcher) and self._again_at is None:
-                    self._look_again()
+                if not await self._wiring.attend(course.standing, watcher):
+                    self._ears_at = waiting or self._now() + timedelta(seconds=AGAIN_S)
             except AsteriskRefused as error:
                 log.warning("conversation.supervisor_refused", agent=watcher.agent, error=str(error))
                 follow.append(_NotHeard(watcher.agent))
