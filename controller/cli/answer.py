@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from controller.cli.calls import address_towards
 from controller.cli.common import completed
 from controller.config import Config
 from controller.errors import RappelError, TelephonyError
@@ -47,7 +48,8 @@ async def _answer(
     if not secret:
         raise RappelError(f"the password of {agent}'s phone is not known here: give --password")
     server = f"{config.sip.bind}:{config.sip.port}"
-    async with Phone(user=extension, password=secret) as phone:
+    here = address_towards(config.sip.bind, config.sip.port)
+    async with Phone((here, 0), user=extension, password=secret) as phone:
         status = await phone.register(f"sip:{server}")
         if status != 200:  # noqa: PLR2004 - SIP OK
             raise TelephonyError(f"{server} refuses extension {extension} ({status}): is the controller running?")

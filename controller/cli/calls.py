@@ -59,7 +59,7 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
     live = releases.load()
     paths = {media: Path(f"{path}.alaw") for media, (path, _) in live.stored.audio.items() if "silence" not in media}
     target = f"sip:{number}@{config.sip.bind}:{config.sip.port}"
-    here = _address_towards(config.sip.bind, config.sip.port)
+    here = address_towards(config.sip.bind, config.sip.port)
     click.echo(f"Calling {target} from {caller}: {script}\n")
     async with Phone((here, 0), user=caller) as phone:
         report = await place_call(
@@ -84,7 +84,7 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
         await store.close()
 
 
-def _address_towards(host: str, port: int) -> str:
+def address_towards(host: str, port: int) -> str:
     """Return the address of this machine from which `host` is reached, which is `host` where that is ours."""
     try:
         kind, _, _, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
