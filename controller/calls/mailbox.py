@@ -45,7 +45,7 @@ _BYTES_PER_S = 16_000
 _SWEEP_EVERY_S = 600.0
 _LEFT_OVER_S = 3 * 3600.0
 """No call listens that long: the copy of a call whose end no controller saw."""
-_ERASED_KEPT = 1000
+_ERASED_KEPT = 200
 
 _UNKNOWN, _GONE, _UNAVAILABLE = "unknown_agent", "gone", "unavailable"
 """Why something was not done, as the step tells it."""
@@ -146,8 +146,8 @@ class Mailbox:
         self, call: CallRef, account: AgentAccount, message: KeptMessage, act: MessageActKind
     ) -> tuple[str, str]:
         if act is MessageActKind.ERASE:
-            self._erased.append(message.recording_id)
             await self._keeping.erase(message.recording_id, message.path, _who(account))
+            self._erased.append(message.recording_id)
             self._keeping.look_soon()
             self.over(call.call_id)
         elif await self._messages.keep_as_new(message.recording_id):
