@@ -16,15 +16,16 @@ MAILBOX: Mapping[str, Mapping[str, str]] = {
             f"mailbox-new-{count}": f"Vous avez {word} nouveaux messages."
             for count, word in zip(_COUNTED, _FR, strict=True)
         },
+        "mailbox-new-8": "Nouveaux messages : huit.",  # "huit nouveaux" is heard as "un nouveau"
         "mailbox-new-over-10": "Vous avez plus de dix nouveaux messages.",
         "mailbox-item-new": "Nouveau message.",
         "mailbox-item-heard": "Message déjà écouté.",
-        "mailbox-caller": "Numéro de l'appelant.",
+        "mailbox-caller": "Numéro à rappeler.",
         "mailbox-withheld": "Numéro masqué.",
         "mailbox-keys": "Pour réécouter le message, tapez 1. Pour le message suivant, tapez 2. "
         "Pour effacer le message, tapez 3. Pour le garder comme nouveau, tapez 4. Pour terminer, tapez étoile.",
         "mailbox-erase": "Pour effacer ce message, tapez de nouveau 3. Pour le garder, tapez étoile.",
-        "mailbox-erased": "Le message est effacé.",
+        "mailbox-erased": "Le message a été effacé.",
         "mailbox-kept": "Le message est gardé comme nouveau.",
         "mailbox-lost": "Ce message ne peut pas être écouté.",
         "mailbox-end": "Il n'y a plus de message.",

@@ -99,7 +99,7 @@ def test_a_scenario_names_messages_and_what_is_done_with_them():
   flow: ecoute
   mailbox: [{queue: support, caller: "+33612345678", ago: 2h, lasts: 4s}, {queue: support, heard: true}]
   do: [{press: 3}, {press: 3}, {press: "*"}]
-  expect: {acts: [messages, listen, erase, listen], ends: fin, says: ["<message/1>", "Le message est effacé."]}
+  expect: {acts: [messages, listen, erase, listen], ends: fin, says: ["<message/1>", "Le message a été effacé."]}
 - name: refused
   flow: ecoute
   agent: {messages: unknown_agent}
