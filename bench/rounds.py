@@ -28,6 +28,9 @@ class Plan:
     lines: int = 6
     step_s: float = 3.0
     ramp: bool = True
+    busy_rate: int = 200
+    """CPU a call is taken at this rate too, of those who can serve it: caches are warm then, at 30 they are not."""
+    busy_s: float = 5.0
 
 
 @dataclass
@@ -46,6 +49,8 @@ class Turn:
     highest: int | None = None
     limit: str = ""
     fault: str = ""
+    busy_cpu_ms: float | None = None
+    """At `Plan.busy_rate`; None: not reached."""
 
 
 @dataclass
@@ -95,6 +100,8 @@ async def _turn(stand: Stand, contender: Contender, load: Load, plan: Plan, star
             turn.highest, turn.limit = await load.highest_rate(
                 contender.number, plan.step_s, stand.settle, start_rate
             )
+            if contender.program and turn.highest and turn.highest > plan.busy_rate:
+                turn.busy_cpu_ms = await _busy(stand, contender.number, contender.program.pid, load, plan)
         return turn
     finally:
         await contender.stop()
@@ -134,6 +141,15 @@ async def _steady(stand: Stand, contender: Contender, load: Load, plan: Plan) ->
     )
 
 
+async def _busy(stand: Stand, number: str, pid: int, load: Load, plan: Plan) -> float | None:
+    """Return the controller's CPU in ms a call at the busy rate; None when a call failed, which makes it cheaper."""
+    await stand.settle()
+    before = processes.cpu_ms(pid)
+    crowd = await load.run(number, plan.busy_rate, plan.busy_s)
+    await stand.settle()
+    return None if crowd.why else (processes.cpu_ms(pid) - before) / max(1, crowd.calls)
+
+
 def _alaw(stand: Stand) -> Path:
     return Path(f"{stand.done}.alaw")
 
@@ -148,8 +164,10 @@ def _line(contender: Contender, turn: Turn) -> str:
     prompt = sorted(turn.delays.prompt_ms)
     middle = f"{prompt[len(prompt) // 2]:.2f} ms" if prompt else "never"
     highest = "" if turn.highest is None else f", {turn.highest} calls/s ({turn.limit})"
+    busy = "" if turn.busy_cpu_ms is None else f" (busy: {turn.busy_cpu_ms:.2f})"
     fault = f", steady: {turn.fault}" if turn.fault else ""
     return (
-        f"{contender.title}: digit to prompt {middle}, controller {turn.controller_cpu_ms:.2f} ms a call{highest},"
+        f"{contender.title}: digit to prompt {middle}, controller {turn.controller_cpu_ms:.2f}{busy} ms a call"
+        f"{highest},"
         f" {turn.delays.failed} of {turn.delays.calls} probes failed{fault}, load {turn.load:.1f}"
     )

@@ -67,6 +67,14 @@ def test_goals(ours: dict[str, float], missed: list[str]):
     assert all(line.startswith(f"MISSED  {start}") for line, start in zip(lines, missed, strict=True))
 
 
+def test_the_controller_is_held_to_its_goal_at_a_high_rate_as_well():
+    found = results(cpu=2.0)
+    found.turns["rappel-ari"][0].busy_cpu_ms = 1.25
+    assert "| 2.00 / 1.25 |" in report.table(found)
+    lines = report.goals(found)
+    assert [line[:7] for line in lines if "controller" in line] == ["MISSED ", "met    "]
+
+
 def test_no_goals_without_the_native_dialplan():
     found = results()
     del found.turns["native"]
