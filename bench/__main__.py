@@ -67,7 +67,9 @@ async def _main(arguments: argparse.Namespace) -> int:
     code = await _calls(arguments, contenders, load) if contenders or arguments.soak else 0
     if _CONNECT in names and not arguments.soak:
         seconds = _CONNECT_QUICK_S if arguments.quick else connect.Plan.seconds
-        await connect.run(connect.Plan(seconds=seconds), 1, arguments.results, _tell)
+        for music in (False, True):
+            _tell("those who wait hear " + ("music" if music else "nothing"))
+            await connect.run(connect.Plan(seconds=seconds, music=music), 1, arguments.results, _tell)
     return code
 
 

@@ -83,11 +83,12 @@ _OK = 200
 
 @dataclass(frozen=True)
 class Plan:
-    """How many wait, who serves them, how long (seconds)."""
+    """How many wait, who serves them, how long (seconds), and whether those who wait hear music or nothing."""
 
     waiting: int = 500
     agents: int = 8
     seconds: float = 60.0
+    music: bool = True
 
 
 @dataclass
@@ -95,6 +96,7 @@ class Turn:
     """What one turn gave: every delay in ms; CPU as parts of one core, while all wait and while agents serve."""
 
     contender: str
+    music: bool
     load: float
     delays_ms: list[float]
     waiting: int
@@ -276,6 +278,7 @@ async def _turn(stand: Stand, way: Native | Rappel, seats: list[Seat], plan: Pla
         await way.staff(on=False)
     return Turn(
         contender=way.name,
+        music=plan.music,
         load=processes.load_average(),
         delays_ms=[delay * 1000 for seat in seats for delay in seat.delays],
         waiting=waiting,
@@ -302,6 +305,9 @@ async def _cpu(stand: Stand, pid: int, work: Awaitable[None]) -> tuple[float, fl
 async def measure(ready: Stand, plan: Plan, rounds: int, tell: Callable[[str], None]) -> list[Turn]:
     """Measure both in turns."""
     _write_centre(ready)
+    if not plan.music:
+        (ready.asterisk.paths.etc / "musiconhold.conf").write_text("[general]\n", "utf-8")
+        await ready.asterisk.cli("moh reload")
     contender = make("rappel-ari", ready)
     store = PostgresStore(ready.config.postgres.url)
     turns: list[Turn] = []
@@ -407,10 +413,13 @@ def _main() -> int:
     parser.add_argument("--waiting", type=int, default=Plan.waiting)
     parser.add_argument("--agents", type=int, default=Plan.agents)
     parser.add_argument("--seconds", type=float, default=Plan.seconds)
+    parser.add_argument(
+        "--silent", action="store_true", help="those who wait hear nothing: Asterisk is idle meanwhile"
+    )
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the JSON file")
     options = parser.parse_args()
-    plan = Plan(options.waiting, options.agents, options.seconds)
+    plan = Plan(options.waiting, options.agents, options.seconds, music=not options.silent)
     try:
         asyncio.run(run(plan, options.rounds, options.results, lambda text: print(text, file=sys.stderr, flush=True)))
     except RappelError as error:

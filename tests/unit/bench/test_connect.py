@@ -6,7 +6,7 @@ from bench.connect import Turn, table, verdict
 
 
 def turn(contender: str, delays_ms: list[float]) -> Turn:
-    return Turn(contender, 0.5, delays_ms, 500, 0.5, 0.75, 0.01, 0.1)
+    return Turn(contender, True, 0.5, delays_ms, 500, 0.5, 0.75, 0.01, 0.1)
 
 
 def test_the_delays_of_all_rounds_count_together():
