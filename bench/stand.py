@@ -128,6 +128,7 @@ async def stand(rtp_ports: int = _RTP_PORTS, *, rtp_timeout_s: int = 60) -> Asyn
         await asterisk.kill()
         await postgres.stop()
         shutil.rmtree(folder, ignore_errors=True)
+        _release(settings, rtp_ports)
 
 
 def _settings(folder: Path, rtp_ports: int, rtp_timeout_s: int) -> StackSettings:
@@ -144,6 +145,13 @@ def _settings(folder: Path, rtp_ports: int, rtp_timeout_s: int) -> StackSettings
         state_dir=folder / "state",
         rtp_timeout_s=rtp_timeout_s,
     )
+
+
+def _release(used: StackSettings, rtp_ports: int) -> None:
+    """Give the ports back: another stand may follow."""
+    freeports.release(used.rtp_start, rtp_ports)
+    for port in (used.sip_port, used.ari_port, used.ami_port, used.controller_port, used.agi_port, used.web_port):
+        freeports.release(port)
 
 
 def _centre(folder: Path) -> Path:
