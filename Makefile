@@ -77,8 +77,9 @@ doctor: $(VENV)/.run ## Look for what would keep calls from working
 test: setup-dev ## All checks and all tests, on a real Asterisk and a real Postgres
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/flows tests/simulation
-	$(BIN)/pytest -n 3 --dist loadfile tests/contract tests/integration --ignore tests/integration/test_queue_load.py
-	$(BIN)/pytest tests/integration/test_queue_load.py tests/speech
+	$(BIN)/pytest -n 3 --dist loadfile -m "not alone" tests/contract tests/integration
+	$(BIN)/pytest -m alone tests/contract tests/integration
+	$(BIN)/pytest tests/speech
 
 unit: setup-dev ## The tests that need nothing but Python (seconds)
 	$(BIN)/pytest tests/unit tests/flows

@@ -186,6 +186,7 @@ async def test_rtp_that_never_comes_is_a_caller_who_presses_nothing(centre: Cent
     assert record.steps[1].exit == "no_input"
 
 
+@pytest.mark.alone
 async def test_fifty_calls_at_once(centre: Centre):
     async def one(phone: Phone, number: int) -> list[str]:
         call = await phone.call(centre.uri("1000"), caller=f"336000000{number:02}")

@@ -237,6 +237,7 @@ def deaf(bustle: Bustle, voices: dict[str, int]) -> tuple[list[str], int]:
 # --- the test -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 async def test_twenty_agents_and_sixty_callers(process: tuple[Centre, Process]):
     centre, _ = process
     names = [f"agent{place:02}" for place in range(AGENTS)]

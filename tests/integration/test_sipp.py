@@ -73,6 +73,7 @@ def open_files() -> Counter[str]:
     return kinds
 
 
+@pytest.mark.alone
 async def test_fifty_calls_at_once_and_nothing_stays_behind(centre: Centre, sipp: Sipp, tmp_path: Path):
     await call(centre, sipp, "keys", tmp_path / "warm", number="2000", calls=CALLS, rate=CALLS, keys="1")
     await records(centre, CALLS)
@@ -97,6 +98,7 @@ async def test_fifty_calls_at_once_and_nothing_stays_behind(centre: Centre, sipp
     await until(files_closed)
 
 
+@pytest.mark.alone
 async def test_fifty_calls_at_once_over_fastagi(centre: Centre, sipp: Sipp, tmp_path: Path):
     before = open_files()
     await call(centre, sipp, "keys", tmp_path / "agi", number="agi2000", calls=CALLS, rate=CALLS, keys="1")
