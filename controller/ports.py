@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -112,6 +112,10 @@ class LegObserver(Protocol):
 
     def leg_ended(self, channel_id: str, cause: int, cause_text: str, at: datetime, *, by_callee: bool) -> None:
         """The channel is gone; `by_callee` when its far end hung up or refused."""
+
+
+SIP_REALM: Final = "rappel"
+"""The digest realm of the agents' SIP accounts; part of every HA1: never to be changed without new passwords for all."""
 
 
 class AgentSecret(msgspec.Struct, frozen=True):

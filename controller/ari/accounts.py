@@ -9,10 +9,8 @@ from typing import Any, Final
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.operation import Operation
-from controller.ports import DeviceSettings
+from controller.ports import SIP_REALM, DeviceSettings
 
-REALM: Final = "rappel"
-"""Part of every HA1: never to be changed without new passwords for all."""
 _MARK: Final = "rappel-"
 """Begins the context for SIP messages of the endpoints that we put: no such context exists, messages are refused.
 
@@ -83,7 +81,7 @@ def _account(device: DeviceSettings) -> dict[str, dict[str, str]]:
             # Digest by A1: the password is nowhere in Asterisk. `md5_cred` is taken by every 22.x.
             "auth_type": "md5",
             "md5_cred": device.ha1,
-            "realm": REALM,
+            "realm": SIP_REALM,
             "username": name,
         },
         "aor": {

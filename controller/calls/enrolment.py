@@ -18,10 +18,8 @@ import yaml
 
 from controller.acd.model import AgentAccount, AgentId
 from controller.errors import RappelError
-from controller.ports import AgentDirectory, AgentSecret
+from controller.ports import SIP_REALM, AgentDirectory, AgentSecret
 
-REALM = "rappel"
-"""The digest realm of the agents' SIP accounts."""
 MAX_IMPORT = 2000
 MAX_FILE_BYTES = 1024 * 1024
 _PASSWORD_BYTES = 15
@@ -65,14 +63,14 @@ class SipAccount(msgspec.Struct, frozen=True):
     agent: AgentId
     username: str
     password: str
-    realm: str = REALM
+    realm: str = SIP_REALM
 
 
 def new_sip_account(account: AgentAccount) -> tuple[SipAccount, AgentSecret]:
     """Return a generated SIP account for an agent, and the secret to store in its place."""
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
     # MD5 because SIP's digest is that (RFC 3261, 22.4); the password has 120 random bits.
-    ha1 = hashlib.md5(f"{account.extension}:{REALM}:{password}".encode(), usedforsecurity=False).hexdigest()
+    ha1 = hashlib.md5(f"{account.extension}:{SIP_REALM}:{password}".encode(), usedforsecurity=False).hexdigest()
     return SipAccount(account.agent, account.extension, password), AgentSecret(account.agent, ha1)
 
 

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from controller.ari.accounts import REALM
 from controller.ari.driver import AriDriver
 from controller.ari.http import HttpTransport
 from controller.ari.link import Door
@@ -26,7 +25,7 @@ from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.cdr.entries import Role
 from controller.flow.commands import Answer, Answered
 from controller.ids import CallId
-from controller.ports import DeviceSettings
+from controller.ports import SIP_REALM, DeviceSettings
 from controller.runtime.asterisk import AsteriskInstall, AsteriskServer
 from controller.softphone import Call, sdp
 from controller.softphone import IncomingCall as Ringing
@@ -246,7 +245,7 @@ class Controller:
 
 def account(endpoint: str, **changes: Any) -> DeviceSettings:
     """Return an agent's SIP account, whose password is `PASSWORD`."""
-    ha1 = hashlib.md5(f"{endpoint}:{REALM}:{PASSWORD}".encode()).hexdigest()  # noqa: S324 - SIP's own digest
+    ha1 = hashlib.md5(f"{endpoint}:{SIP_REALM}:{PASSWORD}".encode()).hexdigest()  # noqa: S324 - SIP's own digest
     return DeviceSettings(endpoint, **({"display_name": f"Agent {endpoint}", "ha1": ha1} | changes))
 
 
