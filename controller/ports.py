@@ -115,7 +115,10 @@ class LegObserver(Protocol):
 
 
 SIP_REALM: Final = "rappel"
-"""The digest realm of the agents' SIP accounts; part of every HA1: never to be changed without new passwords for all."""
+"""The digest realm of the agents' SIP accounts.
+
+Part of every HA1: never to be changed without new passwords for all.
+"""
 
 
 class AgentSecret(msgspec.Struct, frozen=True):

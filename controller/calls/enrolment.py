@@ -74,6 +74,11 @@ def new_sip_account(account: AgentAccount) -> tuple[SipAccount, AgentSecret]:
     return SipAccount(account.agent, account.extension, password), AgentSecret(account.agent, ha1)
 
 
+async def account_of(directory: AgentDirectory, agent: str) -> AgentAccount | None:
+    """Return the account of `agent`, None when there is none; raise `StoreError` while Postgres is away."""
+    return next((each for each in await directory.accounts() if each.agent == agent), None)
+
+
 async def enrol(directory: AgentDirectory, agents: Sequence[NewAgent]) -> list[SipAccount]:
     """Create or change all of `agents` or none; return the SIP accounts of those that are new or moved.
 

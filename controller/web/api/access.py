@@ -13,9 +13,8 @@ from collections import OrderedDict
 from enum import StrEnum
 
 from controller.acd.model import AgentId
-from controller.errors import StoreError
 from controller.ports import Clock, Token, TokenStore
-from controller.web.api.problems import FORBIDDEN, TOO_MANY, UNAUTHORIZED, UNAVAILABLE, Problem
+from controller.web.api.problems import FORBIDDEN, TOO_MANY, UNAUTHORIZED, Problem
 
 PREFIX = "rappel_"
 _TRUST_S = 30.0
@@ -64,7 +63,7 @@ class Door:
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     async def open(self, header: str, address: str) -> Token:
-        """Return the token in an `Authorization` header; raise `Problem` (401, 429, 503)."""
+        """Return the token in an `Authorization` header; raise `Problem` (401, 429), `StoreError`."""
         now = self._clock.monotonic()
         self._let_wait(address, now)
         scheme, _, text = header.partition(" ")
@@ -73,7 +72,7 @@ class Door:
         digest = digest_of(text.strip())
         since, token = self._known.get(digest, (0.0, None))
         if token is None or now - since > _TRUST_S:
-            token = await self._look_up(digest)
+            token = await self._store.find(digest)
         if token is None or (token.expires_at and token.expires_at <= self._clock.now()):
             self._known.pop(digest, None)
             raise self._failed(address, now)
@@ -82,13 +81,6 @@ class Door:
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return token
-
-    async def _look_up(self, digest: bytes) -> Token | None:
-        try:
-            return await self._store.find(digest)
-        except StoreError as error:
-            advice = "ask again in some seconds; /readyz says what is missing"
-            raise Problem(UNAVAILABLE, "database_away", str(error), advice, retry_after_s=5) from error
 
     def _let_wait(self, address: str, now: float) -> None:
         since, count = self._failures.get(address, (now, 0))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from controller.acd.model import AgentAccount, AgentId, AgentView, Refused
+from controller.acd.model import AgentAccount, AgentId, AgentView
 from controller.calls.desk import Desk
 from controller.calls.enrolment import (
     MAX_IMPORT,
@@ -19,12 +19,13 @@ from controller.calls.enrolment import (
     Rank,
     SipAccount,
     Slug,
+    account_of,
     enrol,
     new_sip_account,
 )
 from controller.ports import AgentDirectory
 from controller.web.api.access import Scope, require_self
-from controller.web.api.problems import CONFLICT, NOT_FOUND, UNPROCESSABLE, Problem, of_refusal
+from controller.web.api.problems import CONFLICT, NOT_FOUND, UNPROCESSABLE, Problem, done
 from controller.web.api.routes import ApiRequest, Nothing, Route, missing
 
 
@@ -186,7 +187,7 @@ class AgentRoutes:
 
     async def create(self, request: ApiRequest[Nothing, NewAgent]) -> SipAccount:
         """Create an account; 409 when the id or the extension is taken."""
-        if any(each.agent == request.body.agent for each in await self._directory.accounts()):
+        if await account_of(self._directory, request.body.agent) is not None:
             advice = "choose another id, or change that account with PATCH"
             raise Problem(CONFLICT, "agent_exists", f"there is an agent '{request.body.agent}' already", advice)
         account = request.body.account()
@@ -226,45 +227,45 @@ class AgentRoutes:
         return sip
 
     async def _account(self, request: ApiRequest[Any, Any]) -> AgentAccount:
-        for each in await self._directory.accounts():
-            if each.agent == request.path["agent"]:
-                return each
-        raise missing("agent", request.path["agent"])
+        return await known_account(self._directory, request.path["agent"])
 
     # --- what they do -------------------------------------------------------------------------------------
 
     async def login(self, request: ApiRequest[Nothing, None]) -> None:
         """Begin the shift."""
-        _done(self._desk.login(_who(request), by=request.token.actor))
+        done(self._desk.login(_who(request), by=request.token.actor))
 
     async def logout(self, request: ApiRequest[Nothing, None]) -> None:
         """End it."""
-        _done(self._desk.logout(_who(request), by=request.token.actor))
+        done(self._desk.logout(_who(request), by=request.token.actor))
 
     async def pause(self, request: ApiRequest[Nothing, PauseBody]) -> None:
         """Pause."""
         body = request.body
-        _done(self._desk.pause(_who(request), body.reason, by=request.token.actor, until_s=body.seconds))
+        done(self._desk.pause(_who(request), body.reason, by=request.token.actor, until_s=body.seconds))
 
     async def resume(self, request: ApiRequest[Nothing, None]) -> None:
         """End the pause."""
-        _done(self._desk.resume(_who(request), by=request.token.actor))
+        done(self._desk.resume(_who(request), by=request.token.actor))
 
     async def ready(self, request: ApiRequest[Nothing, None]) -> None:
         """End the wrap-up."""
-        _done(self._desk.end_wrap_up(_who(request), by=request.token.actor))
+        done(self._desk.end_wrap_up(_who(request), by=request.token.actor))
 
     async def extend(self, request: ApiRequest[Nothing, ExtendBody]) -> None:
         """Extend the wrap-up."""
-        _done(self._desk.extend_wrap_up(_who(request), request.body.seconds, by=request.token.actor))
+        done(self._desk.extend_wrap_up(_who(request), request.body.seconds, by=request.token.actor))
+
+
+async def known_account(directory: AgentDirectory, agent: str) -> AgentAccount:
+    """Return the account of `agent`; a `Problem` (404) when there is none."""
+    account = await account_of(directory, agent)
+    if account is None:
+        raise missing("agent", agent)
+    return account
 
 
 def _who(request: ApiRequest[Any, Any]) -> AgentId:
     agent = AgentId(request.path["agent"])
     require_self(request.token, agent)
     return agent
-
-
-def _done(refused: Refused | None) -> None:
-    if refused is not None:
-        raise of_refusal(refused)

@@ -27,7 +27,8 @@ from controller.calls.desk import Desk, QueueView, TalkView, WaitingView
 from controller.ports import AgentDirectory
 from controller.switchboard import Ask
 from controller.web.api.access import Scope, require_self
-from controller.web.api.problems import CONFLICT, FORBIDDEN, NOT_FOUND, Problem, of_refusal
+from controller.web.api.agents import known_account
+from controller.web.api.problems import CONFLICT, FORBIDDEN, NOT_FOUND, Problem, done
 from controller.web.api.routes import ApiRequest, Nothing, Route, missing
 
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9*#+._-]+$")]
@@ -319,15 +320,8 @@ class FloorRoutes:
         """Take up. Any agent may, so the token's agent need not be the one who talked."""
         agent = AgentId(request.body.agent)
         require_self(request.token, agent)
-        for account in await self._directory.accounts():
-            if account.agent == agent:
-                refused = await self._desk.ask(
-                    request.path["call_id"], Unpark(account), agent=None, by=request.token.actor
-                )
-                if refused is not None:
-                    raise of_refusal(refused)
-                return
-        raise missing("agent", agent)
+        account = await known_account(self._directory, agent)
+        await self._put(request, Unpark(account), agent=None)
 
     async def recording(self, request: ApiRequest[Nothing, Switch]) -> None:
         """Pause or go on."""
@@ -341,18 +335,11 @@ class FloorRoutes:
         """Listen, whisper, barge."""
         supervisor = AgentId(request.body.supervisor)
         require_self(request.token, supervisor)
-        for account in await self._directory.accounts():
-            if account.agent != supervisor:
-                continue
-            if not account.supervisor:
-                advice = "let an account with supervisor: true do it"
-                raise Problem(FORBIDDEN, "not_a_supervisor", f"{supervisor} is no supervisor", advice)
-            ask = Supervise(account, request.body.how)
-            refused = await self._desk.ask(request.path["call_id"], ask, agent=None, by=request.token.actor)
-            if refused is not None:
-                raise of_refusal(refused)
-            return
-        raise missing("agent", supervisor)
+        account = await known_account(self._directory, supervisor)
+        if not account.supervisor:
+            advice = "let an account with supervisor: true do it"
+            raise Problem(FORBIDDEN, "not_a_supervisor", f"{supervisor} is no supervisor", advice)
+        await self._put(request, Supervise(account, request.body.how), agent=None)
 
     async def dispose(self, request: ApiRequest[Nothing, DisposeBody]) -> None:
         """Give the call its code."""
@@ -362,15 +349,14 @@ class FloorRoutes:
             advice = "name the agent, or use the agent's own token"
             raise Problem(CONFLICT, "agent_missing", "a disposition is given by an agent", advice)
         require_self(request.token, agent)
-        refused = self._desk.dispose(request.path["call_id"], agent, body.code, body.note)
-        if refused is not None:
-            raise of_refusal(refused)
+        done(self._desk.dispose(request.path["call_id"], agent, body.code, body.note))
 
     async def _ask(self, request: ApiRequest[Any, Any], ask: Ask) -> None:
-        token = request.token
-        refused = await self._desk.ask(request.path["call_id"], ask, agent=token.agent, by=token.actor)
-        if refused is not None:
-            raise of_refusal(refused)
+        """Ask as the token's agent, if it has one."""
+        await self._put(request, ask, agent=request.token.agent)
+
+    async def _put(self, request: ApiRequest[Any, Any], ask: Ask, *, agent: AgentId | None) -> None:
+        done(await self._desk.ask(request.path["call_id"], ask, agent=agent, by=request.token.actor))
 
 
 def _target(place: Place) -> Target:

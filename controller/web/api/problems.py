@@ -76,15 +76,17 @@ _TITLES = {
 }
 
 
-def of_refusal(refused: Refused) -> Problem:
-    """Return what the desk refused as a problem: unknown things are 404, rights 403, all else 409."""
+def done(refused: Refused | None) -> None:
+    """Raise what the desk refused as a `Problem`: unknown things are 404, rights 403, all else 409."""
+    if refused is None:
+        return
     if refused.code.startswith("unknown_"):
         status = NOT_FOUND
     elif refused.code in {"not_yours", "not_a_supervisor"}:
         status = FORBIDDEN
     else:
         status = CONFLICT
-    return Problem(status, refused.code, refused.message, refused.advice)
+    raise Problem(status, refused.code, refused.message, refused.advice)
 
 
 def statuses() -> dict[int, str]:
