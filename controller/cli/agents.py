@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,33 +17,23 @@ from controller.calls.enrolment import (
     EnrolmentError,
     NewAgent,
     SipAccount,
+    account_of,
     enrol,
     new_sip_account,
     read_agents,
 )
-from controller.cli.common import completed
-from controller.config import Config
+from controller.cli.common import completed, open_store
 from controller.errors import RappelError
 from controller.postgres.agents import PostgresAgents
-from controller.postgres.store import PostgresStore
 from controller.postgres.tokens import PostgresTokens
 from controller.web.api.access import Scope, new_secret
 
 T = TypeVar("T")
 
 
-@contextlib.asynccontextmanager
-async def _store(config: Config) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(config.postgres.url)
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
 def _with_agents(context: click.Context, work: Callable[[PostgresAgents], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with _store(completed(context.obj)) as store:
+        async with open_store(completed(context.obj).postgres.url) as store:
             return await work(PostgresAgents(store))
 
     return asyncio.run(run())
@@ -104,7 +93,7 @@ def add_agent(context: click.Context, /, agent: str, **given: Any) -> None:
     new = _read({"agent": agent, **_given(given)})
 
     async def work(directory: PostgresAgents) -> list[SipAccount]:
-        if any(each.agent == agent for each in await directory.accounts()):
+        if await account_of(directory, agent) is not None:
             raise RappelError(f"there is an agent {agent} already: `rappel agents set {agent} …` changes it")
         return await enrol(directory, [new])
 
@@ -177,10 +166,10 @@ def import_agents(context: click.Context, file: Path) -> None:
 
 
 async def _account(directory: PostgresAgents, agent: str) -> AgentAccount:
-    for each in await directory.accounts():
-        if each.agent == agent:
-            return each
-    raise RappelError(f"there is no agent {agent}: `rappel agents list` shows them")
+    account = await account_of(directory, agent)
+    if account is None:
+        raise RappelError(f"there is no agent {agent}: `rappel agents list` shows them")
+    return account
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -245,7 +234,7 @@ def create_token(
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
 
     async def run() -> None:
-        async with _store(completed(context.obj)) as store:
+        async with open_store(completed(context.obj).postgres.url) as store:
             if agent is not None:
                 await _account(PostgresAgents(store), agent)
             await PostgresTokens(store).create(digest, name, scopes, AgentId(agent) if agent else None, expires_at)
@@ -260,7 +249,7 @@ def list_tokens(context: click.Context) -> None:
     """List the tokens that are valid, without their secrets."""
 
     async def run() -> None:
-        async with _store(completed(context.obj)) as store:
+        async with open_store(completed(context.obj).postgres.url) as store:
             for each in await PostgresTokens(store).all():
                 until = f"until {each.expires_at:%Y-%m-%d}" if each.expires_at else "until revoked"
                 used = f"used {each.last_used_at:%Y-%m-%d %H:%M}" if each.last_used_at else "never used"
@@ -279,7 +268,7 @@ def revoke_token(context: click.Context, token_id: str) -> None:
     """End the token TOKEN_ID (see `rappel tokens list`), within half a minute everywhere."""
 
     async def run() -> bool:
-        async with _store(completed(context.obj)) as store:
+        async with open_store(completed(context.obj).postgres.url) as store:
             return await PostgresTokens(store).revoke(token_id)
 
     if not asyncio.run(run()):

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
+from controller.calls.enrolment import account_of
 from controller.cli.calls import address_towards
-from controller.cli.common import completed
+from controller.cli.common import completed, open_store
 from controller.config import Config
 from controller.errors import RappelError, TelephonyError
 from controller.postgres.agents import PostgresAgents
-from controller.postgres.store import PostgresStore
 from controller.runtime import example_agents
 from controller.softphone.media import tone
 from controller.softphone.phone import IncomingCall, Phone
@@ -70,14 +70,11 @@ async def _answer(
 
 
 async def _extension(config: Config, agent: str) -> str:
-    store = PostgresStore(config.postgres.url)
-    try:
-        for account in await PostgresAgents(store).accounts():
-            if account.agent == agent:
-                return account.extension
-    finally:
-        await store.close()
-    raise RappelError(f"there is no agent {agent}: `rappel agents list` shows them")
+    async with open_store(config.postgres.url) as store:
+        account = await account_of(PostgresAgents(store), agent)
+    if account is None:
+        raise RappelError(f"there is no agent {agent}: `rappel agents list` shows them")
+    return account.extension
 
 
 async def _dial_code(phone: Phone, server: str, code: str) -> None:

@@ -18,13 +18,13 @@ from rich.text import Text
 
 from controller.acd.model import AgentState, AgentView
 from controller.calls.desk import QueueView, TalkView, WaitingView
-from controller.cli.common import completed
+from controller.cli.common import completed, open_store
 from controller.config import Config
 from controller.errors import RappelError
-from controller.postgres.store import PostgresStore
 from controller.postgres.tokens import PostgresTokens
 from controller.web.api.access import Scope, new_secret
 from controller.web.api.events import ASK_SNAPSHOT, EventMessage, Snapshot
+from controller.web.api.server import PREFIX
 
 _REFRESH_S = 1.0
 _WIDTH = 120
@@ -60,23 +60,20 @@ async def _board(config: Config, base: str, queue: str, *, once: bool) -> None:
         await _watch(base, given, queue, once=once)
         return
     # Who can reach the database may look: a token of the shortest useful life, revoked at the end.
-    store = PostgresStore(config.postgres.url)
-    tokens = PostgresTokens(store)
     secret, digest = new_secret()
     scopes = [Scope.EVENTS_READ.value]
-    try:
+    async with open_store(config.postgres.url) as store:
+        tokens = PostgresTokens(store)
         made = await tokens.create(digest, "board", scopes, None, datetime.now(UTC) + timedelta(hours=12))
         try:
             await _watch(base, secret, queue, once=once)
         finally:
             await tokens.revoke(made.token_id)
-    finally:
-        await store.close()
 
 
 async def _watch(base: str, secret: str, queue: str, *, once: bool) -> None:
     headers = {"Authorization": f"Bearer {secret}"}
-    address = f"{base}/api/v1/events"
+    address = f"{base}{PREFIX}/events"
     try:
         async with (
             aiohttp.ClientSession(headers=headers) as session,

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from controller.calls.releases import Releases
-from controller.cli.common import completed
+from controller.cli.common import completed, open_store
 from controller.config import Config
 from controller.errors import RappelError, StoreError, TelephonyError
 from controller.flow.release import Release
@@ -77,11 +77,8 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
     if report.answered_s is None:
         sys.exit(1)
     click.echo("")
-    store = PostgresStore(config.postgres.url)
-    try:
+    async with open_store(config.postgres.url) as store:
         show_record(await _record_of(store, caller, report))
-    finally:
-        await store.close()
 
 
 def address_towards(host: str, port: int) -> str:
@@ -140,8 +137,7 @@ def calls(context: click.Context, limit: int) -> None:
     config = completed(context.obj)
 
     async def show() -> None:
-        store = PostgresStore(config.postgres.url)
-        try:
+        async with open_store(config.postgres.url) as store:
             for row in await queries.recent_calls(await store.pool(), limit):
                 ended = row.ended_at or row.started_at
                 click.echo(
@@ -149,8 +145,6 @@ def calls(context: click.Context, limit: int) -> None:
                     f"{row.called_number:<14} {row.flow:<14} {(ended - row.started_at).total_seconds():7.1f} s  "
                     f"{row.disposition or 'in progress'}"
                 )
-        finally:
-            await store.close()
 
     asyncio.run(show())
 
@@ -163,11 +157,8 @@ def show_call(context: click.Context, call_id: str) -> None:
     config = completed(context.obj)
 
     async def show() -> None:
-        store = PostgresStore(config.postgres.url)
-        try:
+        async with open_store(config.postgres.url) as store:
             record = await queries.call_record(await store.pool(), CallId(call_id))
-        finally:
-            await store.close()
         if record is None:
             raise RappelError(f"there is no call {call_id}; `rappel calls` lists the newest")
         show_record(record)

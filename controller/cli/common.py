@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from controller.config import Config, load_config
+from controller.postgres.store import PostgresStore
 from controller.runtime import secrets as stack_secrets
 from controller.runtime.postgres import PostgresServer
 from controller.runtime.postgres import find as find_postgres
@@ -64,6 +67,16 @@ def completed(config_path: str | None) -> Config:
     if not config.postgres.url:
         config.postgres.url = embedded_dsn(settings)
     return config
+
+
+@contextlib.asynccontextmanager
+async def open_store(dsn: str) -> AsyncIterator[PostgresStore]:
+    """Give the database at `dsn` to a command, and close it after."""
+    store = PostgresStore(dsn)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def embedded_dsn(settings: StackSettings) -> str:

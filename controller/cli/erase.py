@@ -9,11 +9,10 @@ from pathlib import Path
 
 import click
 
-from controller.cli.common import completed
+from controller.cli.common import completed, open_store
 from controller.config import Config
 from controller.errors import ConfigError
 from controller.postgres.retention import MIN_KEY_BYTES, Erased, PostgresRetention
-from controller.postgres.store import PostgresStore
 
 _KEY_FILE = "number.key"
 _KEY_BYTES = 32
@@ -35,11 +34,8 @@ def erase(context: click.Context, numbers: tuple[str, ...], by: str, *, yes: boo
         click.confirm(f"Take {', '.join(numbers)} out of all records for ever?", abort=True)
 
     async def work() -> Erased:
-        store = PostgresStore(config.postgres.url)
-        try:
+        async with open_store(config.postgres.url) as store:
             return await PostgresRetention(store).erase(numbers, key, by)
-        finally:
-            await store.close()
 
     erased = asyncio.run(work())
     click.echo(f"Taken out of {erased.calls} calls; {len(erased.recordings)} recordings are erased within minutes.")

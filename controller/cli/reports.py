@@ -15,10 +15,9 @@ import msgspec
 
 from controller.acd.staffing import staffing as staffed
 from controller.cdr.figures import INTERVALS, QueueFigures, history_of
-from controller.cli.common import completed
+from controller.cli.common import completed, open_store
 from controller.errors import ConfigError
 from controller.postgres.figures import PostgresFigures
-from controller.postgres.store import PostgresStore
 
 _DAY = "%Y-%m-%d"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -57,16 +56,13 @@ def figures(
     since, until = _span(begin, end, zone)
 
     async def ask() -> Sequence[msgspec.Struct]:
-        store = PostgresStore(completed(context.obj).postgres.url)
-        try:
+        async with open_store(completed(context.obj).postgres.url) as store:
             book = PostgresFigures(store)
             if what == "queues":
                 return await book.queues(since, until, interval=interval, zone=zone)
             if what == "agents":
                 return await book.agents(since, until, interval=interval, zone=zone)
             return await book.numbers(since, until, interval=interval, zone=zone)
-        finally:
-            await store.close()
 
     rows = [msgspec.structs.asdict(row) for row in asyncio.run(ask())]
     if as_csv:
@@ -113,11 +109,8 @@ def staffing(
     since, until = _span(begin or today - timedelta(days=7), end or today - timedelta(days=1), zone)
 
     async def ask() -> Sequence[QueueFigures]:
-        store = PostgresStore(completed(context.obj).postgres.url)
-        try:
+        async with open_store(completed(context.obj).postgres.url) as store:
             return await PostgresFigures(store).queues(since, until, interval=interval, zone=zone, queue=queue)
-        finally:
-            await store.close()
 
     rows = history_of(asyncio.run(ask()))
     needed = staffed(rows, within_s=within, target=level / 100, growth=growth, occupancy_max=occupancy / 100)

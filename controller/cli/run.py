@@ -11,11 +11,10 @@ from pathlib import Path
 import aiohttp
 import click
 
-from controller.cli.common import completed, stack_settings
+from controller.cli.common import completed, open_store, stack_settings
 from controller.config import Config, load_config
 from controller.postgres import versions
 from controller.postgres.agents import PostgresAgents
-from controller.postgres.store import PostgresStore
 from controller.runtime import example_agents, example_crm
 from controller.runtime.stack import EmbeddedStack
 
@@ -64,11 +63,8 @@ async def _run(config_path: str | None) -> int:
 
 async def _seed_agents(stack: EmbeddedStack) -> None:
     """Give an empty, embedded database the example company's agents."""
-    store = PostgresStore(stack.dsn)
-    try:
+    async with open_store(stack.dsn) as store:
         await example_agents.seed(PostgresAgents(store), stack.settings.state_dir / example_agents.FILE)
-    finally:
-        await store.close()
 
 
 async def _greet(config_path: str | None, began: float) -> None:
