@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,10 +28,10 @@ from controller.cdr.entries import (
     TalkEnded,
     TalkStarted,
 )
-from controller.errors import StoreError
 from controller.ids import CallId
-from controller.ports import AgentSecret, DeviceSettings, LastTalk, QueueDay
+from controller.ports import DeviceSettings, LastTalk, QueueDay
 from tests.rig.virtualtime import on_virtual_time, turns
+from tests.unit.calls.distribution.hall import Directory
 
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 CALL = CallId("c1")
@@ -250,31 +250,6 @@ async def test_the_last_state_is_on_disk_however_fast_it_changes(tmp_path: Path)
 # --- accounts
 
 
-class Directory:
-    def __init__(self, *accounts: AgentAccount) -> None:
-        self.there, self.away, self.changed = list(accounts), False, asyncio.Event()
-
-    async def accounts(self) -> Sequence[AgentAccount]:
-        if self.away:
-            raise StoreError("away")
-        return self.there
-
-    async def secrets(self) -> Sequence[AgentSecret]:
-        return [AgentSecret(account.agent, f"ha1-{account.agent}") for account in self.there if account.enabled]
-
-    async def put(self, accounts: Sequence[AgentAccount], secrets: Sequence[AgentSecret] = ()) -> None:
-        raise AssertionError
-
-    async def remove(self, agent: AgentId) -> bool:
-        raise AssertionError
-
-    async def changes(self) -> AsyncIterator[None]:
-        while True:
-            await self.changed.wait()
-            self.changed.clear()
-            yield None
-
-
 class Devices:
     def __init__(self) -> None:
         self.wanted: list[DeviceSettings] = []
@@ -302,12 +277,12 @@ async def test_accounts_follow_the_directory_and_outlive_it(tmp_path: Path) -> N
     watching = asyncio.create_task(accounts.watch())
     await turns()
     directory.there = [account("ada", "2001"), account("bob", "2002", enabled=False)]
-    directory.changed.set()
+    directory.tell()
     await turns()
     assert seen == [["ada"], ["ada", "bob"]]
     assert devices.wanted == [DeviceSettings("2001", "Ada", "ha1-ada", ("ventes",))]
     assert (accounts.by_extension("2001"), accounts.by_extension("2002")) == ("ada", None)
-    directory.changed.set()  # nothing is different
+    directory.tell()  # nothing is different
     await turns()
     assert len(seen) == 2
     watching.cancel()
