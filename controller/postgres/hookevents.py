@@ -27,6 +27,7 @@ from controller.cdr.entries import (
     TalkEvent,
     TalkStarted,
 )
+from controller.cdr.kinds import event_kind
 
 _Told: TypeAlias = (
     QueueEntered
@@ -69,32 +70,30 @@ def _event(  # noqa: C901, PLR0911 - one return for each kind of entry
 ) -> HookEvent:
     match entry:
         case QueueEntered():
-            return _made("queue.entered", entry, entry.visit, queue=entry.queue, agent=entry.from_agent)
+            return _made(entry, entry.visit, queue=entry.queue, agent=entry.from_agent)
         case QueueExited():
-            return _made("queue.left", entry, entry.visit, about="visit", agent=entry.agent)
+            return _made(entry, entry.visit, about="visit", agent=entry.agent)
         case OfferMade():
-            return _made("offer.made", entry, entry.offer, queue=entry.queue, agent=entry.agent)
+            return _made(entry, entry.offer, queue=entry.queue, agent=entry.agent)
         case OfferEnded():
-            return _made("offer.ended", entry, entry.offer, about="offer")
+            return _made(entry, entry.offer, about="offer")
         case TalkStarted():
-            return _made("talk.started", entry, entry.talk, queue=entry.queue, agent=entry.agent)
+            return _made(entry, entry.talk, queue=entry.queue, agent=entry.agent)
         case TalkEnded():
-            return _made("talk.ended", entry, entry.talk, about="talk")
+            return _made(entry, entry.talk, about="talk")
         case TalkEvent():
-            return _made("talk.event", entry, entry.seq, about="call", agent=entry.agent)
+            return _made(entry, entry.seq, about="call", agent=entry.agent)
         case Disposed():
             key = f"{entry.agent} {entry.at.isoformat()}"
-            return _made("call.disposed", entry, 0, key, about="call", agent=entry.agent)
+            return _made(entry, 0, key, about="call", agent=entry.agent)
         case AgentChanged():
             key = f"{entry.agent} {entry.at.isoformat()}"
-            return _made("agent.changed", entry, 0, key, queue=entry.queue, agent=entry.agent)
+            return _made(entry, 0, key, queue=entry.queue, agent=entry.agent)
         case AudioKept():
-            kind = "message.left" if entry.kind == "message" else "recording.kept"
-            return _made(kind, entry, 0, entry.recording_id, queue=entry.queue, agent=entry.agent)
+            return _made(entry, 0, entry.recording_id, queue=entry.queue, agent=entry.agent)
 
 
 def _made(
-    kind: str,
     entry: _Told,
     number: int,
     key: str = "",
@@ -103,6 +102,7 @@ def _made(
     queue: str = "",
     agent: str = "",
 ) -> HookEvent:
+    kind = event_kind(entry)
     data = msgspec.to_builtins(entry)
     del data["entry"]
     name = f"{kind}\0{entry.call_id}\0{key or number}"

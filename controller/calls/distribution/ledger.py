@@ -29,6 +29,7 @@ from controller.cdr.entries import (
     TalkEvent,
     TalkStarted,
 )
+from controller.cdr.kinds import event_kind
 from controller.ids import CallId
 from controller.ports import QueueDay
 
@@ -36,8 +37,6 @@ MAX_OPEN = 20_000
 """Visits, offers and talks that may be open at once; far above what a controller serves."""
 _NOT_OFFERED = frozenset({"full", "closed", "moved"})
 _SERVICE_LEVEL_S, _SHORT_ABANDONED_S = 20.0, 5.0  # where an entry tells none, as in the reports
-
-_KINDS = {TalkEvent: "talk.event", Disposed: "call.disposed", AgentChanged: "agent.changed"}
 
 
 class OpenVisit(msgspec.Struct, frozen=True):
@@ -96,11 +95,11 @@ class Ledger:
             case TalkStarted() | TalkEnded():
                 return self._talk(entry)
             case AudioKept():
-                return Told("message.left" if entry.kind == "message" else "recording.kept", entry.queue, entry.agent)
+                return Told(event_kind(entry), entry.queue, entry.agent)
             case AudioErased():
-                return Told("")
+                return Told(event_kind(entry))
             case TalkEvent() | Disposed() | AgentChanged():
-                return Told(_KINDS[type(entry)], getattr(entry, "queue", ""), entry.agent)
+                return Told(event_kind(entry), getattr(entry, "queue", ""), entry.agent)
 
     def day(self, queue: str, now: datetime) -> QueueDay:
         """Return what `queue` has done since midnight."""
@@ -159,28 +158,28 @@ class Ledger:
                 _SERVICE_LEVEL_S if level_s is None else level_s,
                 _SHORT_ABANDONED_S if short_s is None else short_s,
             )
-            return Told("queue.entered", entry.queue, entry.from_agent)
+            return Told(event_kind(entry), entry.queue, entry.from_agent)
         visit = self._state.visits.pop(key, None)
         if visit is None:
-            return Told("queue.left", "", entry.agent)
+            return Told(event_kind(entry), "", entry.agent)
         self._count(visit, entry)
-        return Told("queue.left", visit.queue, entry.agent)
+        return Told(event_kind(entry), visit.queue, entry.agent)
 
     def _offer(self, entry: OfferMade | OfferEnded) -> Told:
         key = _key(entry.call_id, entry.offer)
         if isinstance(entry, OfferMade):
             _bounded(self._state.offers)[key] = OpenTalk(entry.queue, entry.agent)
-            return Told("offer.made", entry.queue, entry.agent)
+            return Told(event_kind(entry), entry.queue, entry.agent)
         offer = self._state.offers.pop(key, OpenTalk("", ""))
-        return Told("offer.ended", offer.queue, offer.agent)
+        return Told(event_kind(entry), offer.queue, offer.agent)
 
     def _talk(self, entry: TalkStarted | TalkEnded) -> Told:
         key = _key(entry.call_id, entry.talk)
         if isinstance(entry, TalkStarted):
             _bounded(self._state.talks)[key] = OpenTalk(entry.queue, entry.agent)
-            return Told("talk.started", entry.queue, entry.agent)
+            return Told(event_kind(entry), entry.queue, entry.agent)
         talk = self._state.talks.pop(key, OpenTalk("", ""))
-        return Told("talk.ended", talk.queue, talk.agent)
+        return Told(event_kind(entry), talk.queue, talk.agent)
 
     def _count(self, visit: OpenVisit, exited: QueueExited) -> None:
         if exited.exit in _NOT_OFFERED:

@@ -7,26 +7,13 @@ from typing import Annotated
 
 import msgspec
 
+from controller.cdr.kinds import EVENT_KINDS
 from controller.ports import Webhook, WebhookStore
 from controller.web.api.access import Scope
 from controller.web.api.problems import NOT_FOUND, UNPROCESSABLE, Problem
 from controller.web.api.routes import ApiRequest, Nothing, Route, missing
 from controller.web.webhooks import new_secret, permitted
 
-KINDS = (
-    "agent.changed",
-    "queue.entered",
-    "queue.left",
-    "offer.made",
-    "offer.ended",
-    "talk.started",
-    "talk.event",
-    "talk.ended",
-    "call.disposed",
-    "message.left",
-    "recording.kept",
-)
-"""The events there are (`controller.calls.desk.MonitorEvent`)."""
 MAX_WEBHOOKS = 50
 
 Kind = Annotated[str, msgspec.Meta(max_length=40, description="the name of an event, `talk.*`, or `*`")]
@@ -71,7 +58,7 @@ class WebhookRoutes:
                 status=201,
                 problems=(UNPROCESSABLE,),
                 note="Signed as the Standard Webhooks specification says; retried for some 31 hours. Events: "
-                + ", ".join(f"`{kind}`" for kind in KINDS),
+                + ", ".join(f"`{kind}`" for kind in EVENT_KINDS),
             ),
             Route(
                 "DELETE",
@@ -95,8 +82,10 @@ class WebhookRoutes:
             advice = "name the host under [web] webhook_hosts in rappel.toml (https, or http://host for a test)"
             raise Problem(UNPROCESSABLE, "host_not_allowed", "events are not sent to this host", advice)
         for kind in body.kinds:
-            if not any(matches(kind, each) for each in KINDS):
-                raise Problem(UNPROCESSABLE, "invalid", f"there is no event '{kind}'", "one of " + ", ".join(KINDS))
+            if not any(matches(kind, each) for each in EVENT_KINDS):
+                raise Problem(
+                    UNPROCESSABLE, "invalid", f"there is no event '{kind}'", "one of " + ", ".join(EVENT_KINDS)
+                )
         if len(await self._store.webhooks()) >= MAX_WEBHOOKS:
             detail = f"there are {MAX_WEBHOOKS} webhooks already"
             raise Problem(UNPROCESSABLE, "too_many_webhooks", detail, "delete one that is not needed any more")

@@ -5,9 +5,9 @@ from typing import get_args
 
 from controller.calls.desk import MonitorEvent
 from controller.cdr.entries import AudioErased, DistributionEntry
+from controller.cdr.kinds import EVENT_KINDS
 from controller.postgres.hookevents import hook_events
 from controller.postgres.rows import event_rows
-from controller.web.api.hooks import KINDS
 from tests.unit.cdr.distribution import visit
 from tests.unit.cdr.histories import START
 
@@ -20,7 +20,7 @@ def test_the_same_entry_is_the_same_event():
 
 
 def test_every_kind_is_one_that_is_announced():
-    assert {event.kind for event in hook_events(visit())} <= set(KINDS)
+    assert {event.kind for event in hook_events(visit())} <= set(EVENT_KINDS)
 
 
 def test_an_event_has_the_fields_of_its_entry():
