@@ -63,9 +63,12 @@ async def process(
     config = config_for(asterisk, database, folder, audio_cache)
     centre = Centre(config, asterisk, None)
     process = Process(config, tmp_path / "controller.log")
-    await process.start()
-    await ready(centre)
-    yield centre, process
-    process.kill()
-    await process.ended()
-    await centre.store.close()
+    try:
+        await process.start()
+        await ready(centre)
+        yield centre, process
+        process.kill()
+        await process.ended()
+        await centre.store.close()
+    finally:
+        process.show_log()

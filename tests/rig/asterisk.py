@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +17,23 @@ from tests.rig import freeports
 RTP_PORTS = 240  # for fifty calls at once with a leg to an agent each
 
 
+_PORTS = ("sip_port", "ari_port", "ami_port", "controller_port", "agi_port", "web_port")
+
+
 def settings(state_dir: Path, **changes: Any) -> StackSettings:
     """Return settings with free loopback ports, state under `state_dir`, and `changes` on top."""
     rtp_start = freeports.block(RTP_PORTS)
-    chosen: dict[str, Any] = {
-        "sip_port": freeports.block(),
-        "rtp_start": rtp_start,
-        "rtp_end": rtp_start + RTP_PORTS - 1,
-        "ari_port": freeports.block(),
-        "ami_port": freeports.block(),
-        "controller_port": freeports.block(),
-        "agi_port": freeports.block(),
-        "web_port": freeports.block(),
-        "state_dir": state_dir,
-    }
+    chosen: dict[str, Any] = {name: freeports.block() for name in _PORTS if name not in changes}
+    chosen |= {"rtp_start": rtp_start, "rtp_end": rtp_start + RTP_PORTS - 1, "state_dir": state_dir}
     return StackSettings(**(chosen | changes))
 
 
-def release(used: StackSettings) -> None:
-    """Give the ports of `used` back."""
+def release(used: StackSettings, **changes: Any) -> None:
+    """Give the ports back that `settings` chose for `used`: all but those among its `changes`."""
     freeports.release(used.rtp_start, RTP_PORTS)
-    for port in (used.sip_port, used.ari_port, used.ami_port, used.controller_port, used.agi_port, used.web_port):
-        freeports.release(port)
+    for name in _PORTS:
+        if name not in changes:
+            freeports.release(getattr(used, name))
 
 
 class Rig:
@@ -46,7 +42,7 @@ class Rig:
     def __init__(self, install: AsteriskInstall) -> None:
         self._install = install
         self._running: list[AsteriskServer] = []
-        self._folders: list[Path] = []
+        self._stack = ExitStack()  # ports and folders, given back after the last Asterisk has ended
 
     async def boot(self, **changes: Any) -> AsteriskServer:
         """Boot one; `changes` are fields of `StackSettings`. Third of a second."""
@@ -57,8 +53,9 @@ class Rig:
     def prepare(self, **changes: Any) -> AsteriskServer:
         """Return one that is not started yet."""
         folder = Path(tempfile.mkdtemp(prefix="rappel-t-"))
-        self._folders.append(folder)
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
         chosen = settings(folder, **changes)
+        self._stack.callback(release, chosen, **changes)
         secrets = load(chosen.secrets_file, [phone.extension for phone in chosen.softphones])
         server = AsteriskServer(self._install, chosen, secrets)
         self._running.append(server)
@@ -75,6 +72,4 @@ class Rig:
         """Kill what still runs and remove the folders."""
         for server in self._running:
             await server.kill()
-            release(server.settings)
-        for folder in self._folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        self._stack.close()

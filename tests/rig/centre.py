@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from controller.app import Parts, assembled
 from controller.calls.releases import Releases
@@ -146,6 +147,10 @@ class Process:
                 sys.executable, "-m", "controller", "controller", env=environment, stdout=log, stderr=log
             )
 
+    def show_log(self) -> None:
+        """Print the end of its log: pytest shows it where a test has failed."""
+        print("\n".join(self._log.read_text("utf-8").splitlines()[-60:]))
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send it a signal."""
         if self._process is not None and self._process.returncode is None:
@@ -169,14 +174,21 @@ async def readiness(centre: Centre) -> tuple[int, dict[str, dict[str, object]]]:
 
 async def ready(centre: Centre, limit_s: float = 20.0) -> None:
     """Wait until the controller says that it is ready."""
+    seen: object = None
 
     async def is_ready() -> bool:
+        nonlocal seen
         try:
-            return (await readiness(centre))[0] == 200
-        except aiohttp.ClientError:
+            status, seen = await readiness(centre)
+        except aiohttp.ClientError as error:
+            seen = error
             return False
+        return status == 200
 
-    await until(is_ready, limit_s)
+    try:
+        await until(is_ready, limit_s)
+    except TimeoutError:
+        pytest.fail(f"not ready after {limit_s} s: {seen!r}")
 
 
 async def until(condition: Callable[[], Awaitable[bool]], limit_s: float = 10.0) -> None:
