@@ -47,8 +47,11 @@ class IncomingCall:
     caller_name: str
     telephone: TelephoneFactory
     flow: str | None = None
+    attempt: str = ""
+    """We called, and they answered: the attempt's id, which is the call's and the channel's."""
     call_id: CallId = field(init=False)
     """The id of the call this channel began."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "call_id", call_id_for(self.channel_id, self.created_at))
+        call_id = CallId(self.attempt) if self.attempt else call_id_for(self.channel_id, self.created_at)
+        object.__setattr__(self, "call_id", call_id)

@@ -1,0 +1,119 @@
+"""What call-backs need of Postgres, where their truth is. Every method raises `StoreError` when it is away."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from controller.callback.model import (
+    Attempt,
+    AttemptId,
+    AttemptState,
+    Outcome,
+    Request,
+    RequestId,
+    RequestState,
+)
+from controller.outbound.model import Number
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to dial. `until` is on this process's monotonic clock, with a margin: nothing is dialled after it."""
+
+    node: str
+    token: int
+    """Grows with every new holder; a claim with an older one is refused by the database."""
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a new request: written (`new`), or one like it was there before."""
+
+    request: Request
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What becomes of a request after an attempt: its new state, and when it is due again."""
+
+    state: RequestState
+    due_at: datetime | None = None
+    entered_at: datetime | None = None
+    """A new place in the line (a slot); None: the place is kept."""
+    reason: str = ""
+
+
+class CallbackStore(Protocol):
+    """Requests, attempts, and the right to dial."""
+
+    async def add(self, request: Request, *, idempotency_key: str = "") -> Added:
+        """Write a request down. The same key, or an open request of the number for the queue: that one comes back."""
+
+    async def get(self, request_id: RequestId) -> Request | None:
+        """Return a request as it stands."""
+
+    async def attempts(self, request_id: RequestId) -> Sequence[Attempt]:
+        """Return its attempts, oldest first."""
+
+    async def find(
+        self,
+        *,
+        states: Collection[RequestState] = (),
+        queue: str = "",
+        number: str = "",
+        since: datetime | None = None,
+        limit: int = 100,
+        after: str = "",
+    ) -> Sequence[Request]:
+        """Return requests, newest first; `after` is the id of the last one seen."""
+
+    async def due(self, now: datetime, limit_per_queue: int = 200) -> Sequence[Request]:
+        """Return the first of each queue that are due by `now`, in the order of the line; they become waiting."""
+
+    async def next_due_at(self) -> datetime | None:
+        """Return when the next scheduled request falls due."""
+
+    async def expire(self, now: datetime) -> Sequence[Request]:
+        """End those that nobody may call any more; return them."""
+
+    async def booked(self, queue: str, begins: datetime, ends: datetime) -> Sequence[tuple[datetime, int]]:
+        """Return how many open requests have which slot."""
+
+    async def claim(self, attempt: Attempt, lease: Lease) -> Attempt | None:
+        """Write the attempt and make its request `dialling`, in one transaction; None: not waiting, or no right.
+
+        The attempt that comes back has its fence. Once it has returned, the attempt is durable.
+        """
+
+    async def progress(
+        self, attempt_id: AttemptId, state: AttemptState, at: datetime, *, cost: float | None = None
+    ) -> None:
+        """Note how far an attempt has come; never back."""
+
+    async def end_attempt(
+        self, attempt_id: AttemptId, outcome: Outcome, cause: int, at: datetime, step: NextStep
+    ) -> Request | None:
+        """End an attempt and put its request where it goes on, in one transaction; None: it had ended before."""
+
+    async def in_flight(self) -> Sequence[Attempt]:
+        """Return the attempts that have not ended, oldest first: what a new leader must look after."""
+
+    async def change(self, request_id: RequestId, changes: dict[str, Any], *, at: datetime) -> Request | None:
+        """Change fields of a request that is scheduled or waiting; None: it is not (any more)."""
+
+    async def cancel(self, request_id: RequestId, reason: str, at: datetime) -> Request | None:
+        """Cancel a request that is scheduled or waiting; None: it is not."""
+
+    async def lease(self, node: str, ttl_s: float) -> Lease | None:
+        """Take or keep the right to dial for `ttl_s` on the database's clock; None: another node has it."""
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Give the right back."""
+
+    async def last_number(self, number: Number, since: datetime) -> Sequence[Request]:
+        """Return the requests of a number since then, newest first."""

@@ -1,0 +1,104 @@
+"""What the one way out needs from outside: something that dials, and somewhere that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from controller.callback.model import AttemptId
+from controller.outbound.model import Number, OutboundAsk, Purpose, Usage, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundCall:
+    """A call to a number outside, already judged. `attempt` is the id of its channel and of its call."""
+
+    attempt: AttemptId
+    number: Number
+    caller_id: str
+    ring_s: float
+    detect_voicemail: bool = False
+
+
+class DialState(StrEnum):
+    """Where an attempt's channel is, as Asterisk says."""
+
+    ABSENT = "absent"  # not there: never dialled, or over
+    CALLING = "calling"
+    UP = "up"  # answered, in the controller's hands
+
+
+@dataclass(frozen=True, slots=True)
+class DialRinging:
+    """The called telephone rings."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DialAnswered:
+    """Somebody, or a machine, has answered; the channel comes in as a call of its own (`IncomingCall.attempt`)."""
+
+    at: datetime
+    machine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DialEnded:
+    """The channel is gone. Before an answer: that is the outcome. `already`: the dialplan's gate knew the attempt."""
+
+    at: datetime
+    cause: int
+    """Q.850, 0 when unknown."""
+    status: str = ""
+    """Asterisk's DIALSTATUS when it is known: BUSY, NOANSWER, CONGESTION, CHANUNAVAIL, CANCEL…"""
+    answered: bool = False
+    already: bool = False
+
+
+DialNews = DialRinging | DialAnswered | DialEnded
+
+
+class Originator(Protocol):
+    """Dials, by the dialplan's gate and the trunk; nothing else does.
+
+    Only `controller.calls.outbound.exit` may hold one. Methods raise `TelephonyError` (`AsteriskUnreachable`,
+    `AsteriskRefused`); an attempt's id makes each safe to repeat.
+    """
+
+    def follow(self, attempt: AttemptId, told: Callable[[DialNews], None]) -> None:
+        """Tell of `attempt` by `told` from now on, until `DialEnded`. Before `dial`: news can precede its answer."""
+
+    async def dial(self, call: OutboundCall) -> None:
+        """Have it dialled; returns when Asterisk has taken it or says that this id is there already."""
+
+    async def cancel(self, attempt: AttemptId) -> None:
+        """End an attempt that nobody has answered; one that is gone is not an error."""
+
+    async def look(self, attempt: AttemptId) -> DialState:
+        """Look where its channel is; a live one is followed from then on."""
+
+    async def was_dialled(self, attempt: AttemptId) -> bool:
+        """Whether the dialplan's gate has ever let `attempt` through (Asterisk's own database, kept on its disk)."""
+
+
+class OutboundStore(Protocol):
+    """What was done before, in Postgres. Raises `StoreError` when it is away: then nobody is called."""
+
+    async def usage(self, number: Number, purpose: Purpose, now: datetime) -> Usage:
+        """Return what the gate must know of `number` and of what was spent."""
+
+    async def decided(self, ask: OutboundAsk, verdict: Verdict, at: datetime, attempt: str = "") -> None:
+        """Write down what was asked and what was said; an allowed call reserves its estimated cost."""
+
+    async def ended(self, attempt: str, at: datetime, talk_s: float, cost: float) -> None:
+        """Replace the reserved cost of a call by what it has cost."""
+
+    async def opt_out(self, number: Number, purpose: Purpose | None, at: datetime, source: str) -> None:
+        """Put a number on the list; None: for every purpose but a requested call-back asked for later."""
+
+    async def opt_in(self, number: Number, purpose: Purpose | None) -> bool:
+        """Take it off; False when it was not there."""
