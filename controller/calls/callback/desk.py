@@ -61,6 +61,8 @@ class Taken:
     position: int
     """In the line; 0: not in it yet."""
     estimate_s: float | None
+    same_key: bool = False
+    """With `again`: it was asked for with this very idempotency key, so by the same asker."""
 
 
 @dataclass(frozen=True, slots=True)

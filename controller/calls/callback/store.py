@@ -35,6 +35,8 @@ class Added:
 
     request: Request
     new: bool
+    same_key: bool = False
+    """Not new because of its idempotency key: a retry of the same asker, not somebody else's request."""
 
 
 @dataclass(frozen=True, slots=True)
