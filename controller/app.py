@@ -144,6 +144,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         driver = AriDriver(application=config.asterisk.app, calls=calls, http=http)
         guard = Guard(driver.bans.ban, clock, trusted=["127.0.0.1", "::1", *config.sip.trunk_peers])
         ami.on_security(guard.failed)
+        ami.on_contact(driver.lost_phones.contact)
         retention = _retention(config)
         directory, history = PostgresAgents(store), PostgresHistory(store, retention)
         distributor = Distributor(

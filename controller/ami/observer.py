@@ -111,6 +111,7 @@ class AmiObserver:
         self._subscriptions: list[_Subscription] = []
         self._cdr_takers: list[Callable[[AsteriskCdr], object]] = []
         self._security_takers: list[Callable[[str, str], object]] = []
+        self._contact_takers: list[Callable[[str, str], object]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
 
@@ -139,6 +140,10 @@ class AmiObserver:
     def on_security(self, take: Callable[[str, str], object]) -> None:
         """Call `take` with the name of each security event and the address that it is about, like `on_cdr`."""
         self._security_takers.append(take)
+
+    def on_contact(self, take: Callable[[str, str], object]) -> None:
+        """Call `take` with the endpoint and the new status of each registered device that changes, like `on_cdr`."""
+        self._contact_takers.append(take)
 
     def _take_cdr(self, headers: dict[str, str]) -> None:
         fields = {key: value for key, value in headers.items() if key not in {"Event", "Privilege"}}
@@ -227,6 +232,9 @@ class AmiObserver:
             self._take_cdr(headers)
         elif name in STATUS_EVENTS:
             log.info("asterisk.registration", event_name=name, **_status_of(headers))
+            if name == "ContactStatus":
+                for take in self._contact_takers:
+                    take(headers.get("EndpointName", ""), headers.get("ContactStatus", ""))
         for subscription in self._subscriptions:
             if subscription.name in {name, ANY}:
                 self._put(subscription, AmiEvent(name, headers))

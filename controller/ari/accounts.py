@@ -92,10 +92,11 @@ def _account(device: DeviceSettings) -> dict[str, dict[str, str]]:
             "minimum_expiration": "30",
             "default_expiration": "300",
             "maximum_expiration": "3600",
-            # Notices a phone that went away, and keeps its router's pinhole open. Asterisk asks devices whose
-            # registration it kept over a restart at a random moment of the interval: they are unreachable till then.
-            "qualify_frequency": "3",
-            "qualify_timeout": "3.0",
+            # Notices a phone that went away, in a conversation as well (`controller.ari.lostphones`: within 5 s), and
+            # keeps its router's pinhole open. Asterisk asks devices whose registration it kept over a restart at a
+            # random moment of the interval: they are unreachable till then.
+            "qualify_frequency": "2",
+            "qualify_timeout": "2.0",
             "mailboxes": mailboxes,
         },
         "endpoint": {

@@ -77,6 +77,10 @@ class AriDevices:
         self._wanted = {device.endpoint: device for device in wanted}
         self._work()
 
+    def serves(self, endpoint: str) -> bool:
+        """Tell whether `endpoint` is one of the devices that are wanted here."""
+        return endpoint in self._wanted
+
     def watch(self, changed: Callable[[DeviceState], None]) -> None:
         """See `Devices.watch`."""
         self._watchers.append(changed)

@@ -22,6 +22,7 @@ from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.http import HttpTransport
 from controller.ari.line import Line, hangup_cause
+from controller.ari.lostphones import LostPhones
 from controller.ari.operation import Operation
 from controller.ari.router import Router
 from controller.ari.telephone import AriTelephone
@@ -75,12 +76,14 @@ class AriDriver:
         self.transport = RoutedTransport(self.connection.rest, http)
         self.devices = AriDevices(application, self.transport, self.connection)
         self.bans = AriBans(self.transport, self.connection)
+        self.lost_phones = LostPhones(self.transport, self.devices)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Let go of Asterisk without ending anything there."""
         for task in self._tasks:
             task.cancel()
+        await self.lost_phones.close()
         await self.devices.close()
         await self.bans.close()
         await self.connection.close()
