@@ -116,7 +116,7 @@ def _build(draft: CentreDraft, digest: str, remarks: tuple[Finding, ...]) -> Rel
         flows={name: _flow(flow, draft.table("prompts")) for name, flow in draft.flows.items()},
         skills=draft.table("skills"),
         queues={
-            name: compile_queue(name, entry.file, draft.table("prompts"))
+            name: compile_queue(name, entry.file, draft.table("prompts"), country)
             for name, entry in draft.table("queues").items()
         },
         remarks=remarks,

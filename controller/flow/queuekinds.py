@@ -23,6 +23,7 @@ from typing import Annotated, Any
 import msgspec
 
 from controller.acd.model import Strategy
+from controller.flow.callbackkinds import CallbackDraft, CallbackKind
 from controller.flow.findings import Mark, clipped
 from controller.flow.kinds import (
     Duration,
@@ -38,7 +39,7 @@ from controller.flow.kinds import (
     Word,
     entries_of,
 )
-from controller.flow.reading import BAD, Bad, Context, Kind, read_struct
+from controller.flow.reading import BAD, Bad, Context, Kind, read_fields
 from controller.flow.yamltext import ListNode, MapNode, Node, TextNode
 
 DAY_S = 86_400.0
@@ -198,6 +199,7 @@ class QueueFile(msgspec.Struct, frozen=True):
     accept: Annotated[AcceptFile | None, Nested(AcceptFile)] = None
     record: Annotated[RecordFile | None, Nested(RecordFile)] = None
     message: Annotated[MessageFile, Nested(MessageFile)] = MessageFile()
+    callback: Annotated[CallbackDraft | None, CallbackKind()] = None
 
 
 class QueueDraft(msgspec.Struct, frozen=True):
@@ -206,6 +208,8 @@ class QueueDraft(msgspec.Struct, frozen=True):
     file: QueueFile
     mark: Mark
     overflow_marks: tuple[Mark, ...] = ()
+    whole: bool = True
+    """Everything could be read; else what could not is as it is by itself, and nothing more may be said of it."""
 
 
 class QueueKind(Kind):
@@ -214,11 +218,13 @@ class QueueKind(Kind):
     def read(self, node: Node, ctx: Context, path: tuple[str, ...]) -> Any:
         if isinstance(node, TextNode) and node.text in ("", "{}"):
             return QueueDraft(QueueFile(), node.mark)  # `support:` with nothing behind it: all as it is by itself
-        file = read_struct(QueueFile, node, ctx, path)
-        if isinstance(file, Bad) or not isinstance(node, MapNode):
+        values, whole = read_fields(QueueFile, node, ctx, path)
+        if not isinstance(node, MapNode):
             return BAD
-        self._examine(file, node, ctx)
-        return QueueDraft(file, node.mark, _item_marks(node, "overflow"))
+        file = QueueFile(**values)  # a queue that is not whole is one all the same: steps may name it
+        if whole:
+            self._examine(file, node, ctx)
+        return QueueDraft(file, node.mark, _item_marks(node, "overflow") if whole else (), whole)
 
     @staticmethod
     def _examine(file: QueueFile, node: MapNode, ctx: Context) -> None:

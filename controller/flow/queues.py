@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from controller.acd.model import Overflow, Queue, Rung, Strategy
+from controller.callback.model import CallbackPlan
+from controller.flow.callbackkinds import compile_callback
 from controller.flow.commands import MediaId
 from controller.flow.prompts import LANGUAGES, Prompt
 from controller.flow.queuekinds import QueueFile
@@ -61,6 +63,8 @@ class QueuePlan(msgspec.Struct, frozen=True, kw_only=True):
     message_named: Heard = {}
     labels: dict[str, str] = {}
     """What each code of `rules.dispositions` is called."""
+    callback: CallbackPlan | None = None
+    """How its customers are called back; None: they are not."""
 
     @property
     def title(self) -> str:
@@ -111,8 +115,8 @@ class QueuePlan(msgspec.Struct, frozen=True, kw_only=True):
         return _in(self.greeting, language) or _say(language, "message-greeting")
 
 
-def compile_queue(name: str, file: QueueFile, prompts: Mapping[str, Prompt | None]) -> QueuePlan:
-    """Return the plan of a queue that has no errors; `prompts` are the centre's."""
+def compile_queue(name: str, file: QueueFile, prompts: Mapping[str, Prompt | None], country: str = "FR") -> QueuePlan:
+    """Return the plan of a queue that has no errors; `prompts` and `country` are the centre's."""
 
     def heard(names: Iterable[str]) -> Heard:
         parts = [prompt for prompt in (prompts.get(each) for each in names) if prompt is not None]
@@ -163,6 +167,7 @@ def compile_queue(name: str, file: QueueFile, prompts: Mapping[str, Prompt | Non
         greeting=heard(file.message.greeting),
         message_named=heard(file.message.name),
         labels=file.dispositions,
+        callback=compile_callback(file.callback.file, country) if file.callback else None,
     )
 
 

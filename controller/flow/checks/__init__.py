@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from controller.flow.checks.callbacks import check_callbacks
 from controller.flow.checks.centre import check_centre
 from controller.flow.checks.queues import check_queues
 from controller.flow.checks.references import check_references
@@ -19,6 +20,7 @@ CHECKS: tuple[Callable[[CentreDraft], None], ...] = (
     check_values,
     check_centre,
     check_queues,
+    check_callbacks,
 )
 
 

@@ -17,6 +17,7 @@ def check_queues(draft: CentreDraft) -> None:
     marks = {
         (name, overflow.to): mark
         for name, entry in queues.items()
+        if entry.whole
         for overflow, mark in zip(entry.file.overflow, entry.overflow_marks, strict=True)
     }
     for circle in circles(Edge(name, "overflow", to) for name, to in marks):
@@ -39,7 +40,7 @@ def check_queues(draft: CentreDraft) -> None:
 
 
 def _check_step(step: WaitInQueue, mark: Mark, queue: QueueDraft | None, draft: CentreDraft) -> None:
-    if queue is None:
+    if queue is None or not queue.whole:
         return
     if step.skills and len(queue.file.skills) == 1:
         message = f"what this step asks for never counts: '{step.queue}' has no item of skills with an until"
@@ -54,7 +55,7 @@ def _check_step(step: WaitInQueue, mark: Mark, queue: QueueDraft | None, draft: 
 
 
 def _check_voicemail(step: Voicemail, mark: Mark, queue: QueueDraft | None, draft: CentreDraft) -> None:
-    if queue is not None and step.end != "#" and not step.prompt and not queue.file.message.greeting:
+    if queue is not None and queue.whole and step.end != "#" and not step.prompt and not queue.file.message.greeting:
         message = f"the greeting that comes with Rappel says that hash ends a message, and here {step.end} does"
         draft.findings.error(mark, "greeting", message, "name a prompt, or leave end out")
 

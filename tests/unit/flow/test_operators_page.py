@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from controller.flow.callbackkinds import CallbackFile
 from controller.flow.centre import CentreFile
 from controller.flow.drafts import FlowFile
 from controller.flow.kinds import ListOf, Nested
@@ -34,7 +35,7 @@ def keys_of(model: type[msgspec.Struct]) -> set[str]:
 
 @pytest.mark.parametrize(
     "model",
-    [CentreFile, FlowFile, QueueFile, ScenarioSpec, Expect, *STEP_TYPES.values()],
+    [CentreFile, FlowFile, QueueFile, CallbackFile, ScenarioSpec, Expect, *STEP_TYPES.values()],
     ids=lambda model: model.__name__,
 )
 def test_every_key_is_on_the_page(model: type[msgspec.Struct]) -> None:
