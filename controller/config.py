@@ -85,6 +85,8 @@ class Sip(Section):
     """The file of the certificate shown there (PEM), with `key`; a self-signed one is made when there is none."""
     key: str = ""
     external_address: str = ""
+    media_address: str = ""
+    """Behind a NAT, in Docker: the own address that sound goes out by; web pages are told the external one."""
     rtp_from: Port = 10000
     rtp_to: Port = 13999
     http_port: Port = 8088

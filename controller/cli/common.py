@@ -19,14 +19,22 @@ DATABASE = "rappel"
 
 def stack_settings(config: Config) -> StackSettings:
     """Return the embedded stack's settings for `config`."""
-    networks = ("127.0.0.0/8", *config.sip.trunk_peers)
+    sip = config.sip
+    networks = ("127.0.0.0/8", *sip.trunk_peers)
     return StackSettings(
         bind=config.sip.bind,
         external_address=config.sip.external_address,
+        media_address=config.sip.media_address,
         local_networks=tuple(config.sip.local_networks),
         control_bind=config.sip.control_bind,
         control_permit=("127.0.0.1/32", "::1/128", *config.sip.control_permit),
-        sip_permit=("127.0.0.0/8", "::1/128", *config.sip.permit, *config.sip.trunk_peers),
+        sip_permit=(
+            "127.0.0.0/8",
+            "::1/128",
+            *config.sip.permit,
+            *config.sip.trunk_peers,
+            *config.sip.control_permit,
+        ),
         sip_port=config.sip.port,
         sip_tls_port=config.sip.tls_port,
         sip_certificate=config.sip.certificate,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.errors import SetupError
-from controller.runtime import certificates, debian, sets
+from controller.runtime import certificates, debian, ice, sets
 from controller.runtime.paths import socket_dir
 from controller.runtime.processes import pid_in
 from controller.runtime.progress import Progress, to_stderr
@@ -158,7 +158,10 @@ class AsteriskPaths:
 def template_values(settings: StackSettings, secrets: Secrets, paths: AsteriskPaths) -> dict[str, object]:
     """Return what the templates in `asterisk-conf/` can name."""
     certificate, key = certificates.for_sip(settings) if settings.sip_tls_port else ("", "")
+    shown = ice.addresses(settings)
     return {
+        "ice_only": shown.only,
+        "ice_shown": shown.instead,
         "paths": paths,
         "sip_tls_port": settings.sip_tls_port,
         "sip_certificate": certificate,

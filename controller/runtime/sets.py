@@ -82,8 +82,6 @@ ASTERISK = PackageSet(
         r"libldap.*",
         r"liblua.*",
         r"libneon.*",
-        r"libnss3",
-        r"libnspr4",
         r"libodbc.*",
         r"libogg.*",
         r"libopencore.*",

@@ -60,6 +60,7 @@ class StackSettings:
     web_bind: str = "127.0.0.1"
     external_address: str = ""
     local_networks: tuple[str, ...] = ()
+    media_address: str = ""
     sip_permit: tuple[str, ...] = LOOPBACK
     sip_port: int = 5060
     sip_tls_port: int = 0
