@@ -200,6 +200,18 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     cost: float = 0.0
 
 
+class NextStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a request after an attempt: its new state, and when it is due again."""
+
+    state: RequestState
+    due_at: datetime | None = None
+    entered_at: datetime | None = None
+    """A new place in the line (a slot); None: the place is kept."""
+    expires_at: datetime | None = None
+    """A new end of the promise (a slot); None: the old one stays."""
+    reason: str = ""
+
+
 class Slot(msgspec.Struct, frozen=True):
     """A time that can be booked, and how many more may book it."""
 

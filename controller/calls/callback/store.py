@@ -11,11 +11,13 @@ from controller.callback.model import (
     Attempt,
     AttemptId,
     AttemptState,
+    NextStep,
     Outcome,
     Request,
     RequestId,
     RequestState,
 )
+from controller.errors import StoreConflict
 from controller.outbound.model import Number
 
 
@@ -39,22 +41,23 @@ class Added:
     """Not new because of its idempotency key: a retry of the same asker, not somebody else's request."""
 
 
-@dataclass(frozen=True, slots=True)
-class NextStep:
-    """What becomes of a request after an attempt: its new state, and when it is due again."""
+class SlotTaken(StoreConflict):
+    """The slot has no place left."""
 
-    state: RequestState
-    due_at: datetime | None = None
-    entered_at: datetime | None = None
-    """A new place in the line (a slot); None: the place is kept."""
-    reason: str = ""
+
+class NumberTaken(StoreConflict):
+    """The number has another open request for the queue."""
 
 
 class CallbackStore(Protocol):
-    """Requests, attempts, and the right to dial."""
+    """Requests, attempts, and the right to dial. What cannot be stored is a `StoreConflict`."""
 
-    async def add(self, request: Request, *, idempotency_key: str = "") -> Added:
-        """Write a request down. The same key, or an open request of the number for the queue: that one comes back."""
+    async def add(self, request: Request, *, idempotency_key: str = "", slot_limit: int = 0) -> Added:
+        """Write a request down. The same key, or an open request of the number for the queue: that one comes back.
+
+        `slot_limit`: how many open requests may have its slot, this one included (0: not looked at). However many
+        ask at once, no more get it: the others raise `SlotTaken`.
+        """
 
     async def get(self, request_id: RequestId) -> Request | None:
         """Return a request as it stands."""
@@ -105,8 +108,14 @@ class CallbackStore(Protocol):
     async def in_flight(self) -> Sequence[Attempt]:
         """Return the attempts that have not ended, oldest first: what a new leader must look after."""
 
-    async def change(self, request_id: RequestId, changes: dict[str, Any], *, at: datetime) -> Request | None:
-        """Change fields of a request that is scheduled or waiting; None: it is not (any more)."""
+    async def change(
+        self, request_id: RequestId, changes: dict[str, Any], *, at: datetime, slot_limit: int = 0
+    ) -> Request | None:
+        """Change fields of a request that is scheduled or waiting; None: it is not (any more).
+
+        `changes`: new values by the names of `Request`'s fields. With a `due_at` after `at` it is scheduled.
+        Raises `SlotTaken` (`slot_limit` as with `add`) and `NumberTaken`.
+        """
 
     async def cancel(self, request_id: RequestId, reason: str, at: datetime) -> Request | None:
         """Cancel a request that is scheduled or waiting; None: it is not."""
