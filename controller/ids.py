@@ -8,6 +8,7 @@ an event that Asterisk delivers twice, or to a restarted controller, names the s
 from __future__ import annotations
 
 import hashlib
+import uuid
 from datetime import datetime
 from typing import NewType
 
@@ -36,6 +37,16 @@ def call_id_for(channel_id: str, created_at: datetime) -> CallId:
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     text = f"{value:032x}"
     return CallId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
+
+
+def call_id_of_attempt(attempt: str) -> CallId:
+    """Return the id of the call that a dialled attempt begins: the attempt's 32 digits, written as a UUID."""
+    return CallId(str(uuid.UUID(attempt)))
+
+
+def attempt_of_call(call_id: str) -> str:
+    """Return the attempt whose call this would be: the UUID without its dashes."""
+    return call_id.replace("-", "")
 
 
 def derived_id(call_id: CallId, kind: str, number: int) -> str:

@@ -147,15 +147,19 @@ class Floor(Books):
         self._observe(entry.queue, now)
         return None
 
-    def leave(self, entry_id: EntryId, now: float) -> None:
-        """Give the place up. Agents whose phones still ring for it stay engaged until `offer_ended`."""
+    def leave(self, entry_id: EntryId, now: float, *, abandoned: bool = True) -> None:
+        """Give the place up. Agents whose phones still ring for it stay engaged until `offer_ended`.
+
+        `abandoned`: the customer has lost patience, which estimates learn from.
+        """
         self._advance(now)
         waiting = self._line.waiting.get(entry_id)
         if waiting is None:
             return
         queue = waiting.entry.queue
         self._remove(waiting, now)
-        self._paces[queue].abandoned()
+        if abandoned:
+            self._paces[queue].abandoned()
 
     def move(self, entry_id: EntryId, queue: str, now: float) -> Refused | None:
         """Let one who waits wait in another queue, the original entry time kept."""
@@ -240,6 +244,24 @@ class Floor(Books):
             queue = known.engagement.queue
         self._talk(agent, entry_id, queue, now)
         return others
+
+    def take_out(self, entry_id: EntryId, agent: AgentId, call_id: str, now: float) -> bool:
+        """Make the offer of `entry_id` to `agent` a reservation for `call_id`, and take the entry out of the line.
+
+        So a call-back begins to be dialled: nobody else can get the agent in between. Other agents it was offered to
+        are free again. False, and nothing changed, when it was not offered to the agent.
+        """
+        self._advance(now)
+        waiting = self._line.waiting.get(entry_id)
+        if waiting is None or agent not in waiting.ringing:
+            return False
+        queue = waiting.ringing.pop(agent)
+        others = tuple(waiting.ringing)
+        self.leave(entry_id, now, abandoned=False)
+        for other in others:
+            self.offer_ended(entry_id, other, OfferOutcome.ELSEWHERE, now)
+        self._roster.engage(agent, Engagement(EngagementKind.RESERVED, call_id, queue, now), now)
+        return True
 
     # --- calls outside the line
 

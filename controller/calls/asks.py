@@ -39,11 +39,13 @@ class Target:
 class Assigned(Ask):
     """Ring these agents for the caller: one, or several of whom the first to answer talks."""
 
-    def __init__(self, agents: tuple[AgentAccount, ...], queue: str) -> None:
+    def __init__(self, agents: tuple[AgentAccount, ...], queue: str, *, leg: int = 0) -> None:
         super().__init__()
         self.agents = agents
         self.queue = queue
         """The queue by whose rules they were matched: the entry's own, or one it overflows to."""
+        self.leg = leg
+        """The one agent is on the line already and waits, on that leg of the call; 0: to be rung."""
 
 
 class Withdrawn(Ask):

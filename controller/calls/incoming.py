@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from controller.ids import CallId, call_id_for
+from controller.ids import CallId, call_id_for, call_id_of_attempt
 from controller.ports import AudioLibrary, LegObserver, Telephone
 
 
@@ -48,10 +48,10 @@ class IncomingCall:
     telephone: TelephoneFactory
     flow: str | None = None
     attempt: str = ""
-    """We called, and they answered: the attempt's id, which is the call's and the channel's."""
+    """We called, and they answered: the attempt's id, which is the channel's; the call's is the same as a UUID."""
     call_id: CallId = field(init=False)
     """The id of the call this channel began."""
 
     def __post_init__(self) -> None:
-        call_id = CallId(self.attempt) if self.attempt else call_id_for(self.channel_id, self.created_at)
+        call_id = call_id_of_attempt(self.attempt) if self.attempt else call_id_for(self.channel_id, self.created_at)
         object.__setattr__(self, "call_id", call_id)

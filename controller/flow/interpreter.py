@@ -63,7 +63,7 @@ from controller.flow.commands import (
 from controller.flow.expressions import EvaluationError
 from controller.flow.queuenow import NO_QUEUES, QueuesNow
 from controller.flow.release import APOLOGY, Release
-from controller.flow.runstate import CallFacts, Frame, Phase, State, clean, decode, is_stripped
+from controller.flow.runstate import CallFacts, Frame, Phase, Place, State, clean, decode, is_stripped
 from controller.flow.runview import RunView
 from controller.flow.steps.base import Enter, Go, Leave, Outcome, Returned
 from controller.flow.trace import Disposition, EndedBy, Ending
@@ -102,16 +102,26 @@ class FlowRun(RunView):
 
     @classmethod
     def begin(
-        cls, release: Release, flow_name: str, call: CallFacts, at: datetime, *, queues: QueuesNow = NO_QUEUES
+        cls,
+        release: Release,
+        flow_name: str,
+        call: CallFacts,
+        at: datetime,
+        *,
+        queues: QueuesNow = NO_QUEUES,
+        places: Mapping[str, Place] | None = None,
     ) -> Self:
-        """Return a new run; raise `FlowError` if the release has no such flow. `queues` tells how the queues are."""
+        """Return a new run; raise `FlowError` if the release has no such flow.
+
+        `queues` tells how the queues are; `places` are those that the call has in queues before it enters them.
+        """
         flow = release.flows.get(flow_name)
         if flow is None:
             raise FlowError(f"release {release.hash} has no flow '{flow_name}': name one that it has")
         language = call.language if call.language in flow.languages else flow.languages[0]
         facts = (call.called, call.caller, call.caller_name, call.country, call.language)
         call = CallFacts(*(clean(fact) for fact in facts))
-        run = cls(release, State(release.hash, flow_name, call, language, at))
+        run = cls(release, State(release.hash, flow_name, call, language, at, places=dict(places or {})))
         run.queues = queues
         return run
 

@@ -43,10 +43,15 @@ class Phase(StrEnum):
 
 
 class Place(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A place in a queue that the call has left and may come back to."""
+    """A place in a queue that the call has left and may come back to; or that a call-back keeps for its customer.
+
+    `priority` and `needs` hold beside those of the step that comes back to it.
+    """
 
     entered_at: datetime
     left_at: datetime
+    priority: int = 0
+    needs: dict[str, int] = {}
 
 
 class Frame(msgspec.Struct, omit_defaults=True):

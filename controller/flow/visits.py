@@ -42,7 +42,9 @@ def enqueue(
     """Return the command for the next visit of a call, to `queue`; `wait_s` is at most the queue's own."""
     longest_s = release.queues[queue].rules.wait_s
     kept = state.places.get(queue)
-    entered_at = kept.entered_at if kept and (at - kept.left_at).total_seconds() <= KEPT_S else at
+    if kept is None or (at - kept.left_at).total_seconds() > KEPT_S:
+        kept = Place(at, at)
+    entered_at = kept.entered_at
     state.visits += 1
     callback_key, callback_after_s = callback or ("", 0.0)
     message_key, message_after_s = message or ("", 0.0)
@@ -51,8 +53,8 @@ def enqueue(
         number=state.visits,
         entered_at=entered_at,
         language=state.language,
-        priority=priority,
-        needs=dict(needs or {}),
+        priority=max(priority, kept.priority),
+        needs={**kept.needs, **(needs or {})},
         wait_s=(at - entered_at).total_seconds() + min(longest_s, wait_s or longest_s),
         callback_key=callback_key,
         callback_after_s=callback_after_s,

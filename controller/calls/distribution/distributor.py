@@ -16,13 +16,14 @@ import msgspec
 import structlog
 
 from controller.acd.floor import Floor, FloorMemory
-from controller.acd.model import AgentAccount, AgentId, AgentState, Entry, EntryId, OfferOutcome, Refused
-from controller.calls.asks import QueueClosed, Withdrawn
+from controller.acd.model import AgentAccount, AgentId, AgentState, Entry, EntryId, EntryKind, OfferOutcome, Refused
+from controller.calls.asks import Assigned, QueueClosed, Withdrawn
 from controller.calls.desk import TalkView
 from controller.calls.distribution.accounts import Accounts
 from controller.calls.distribution.agentnews import AgentNews, ToldState
 from controller.calls.distribution.broadcast import Broadcast
 from controller.calls.distribution.ghosts import GhostWatch
+from controller.calls.distribution.holding import Held, Holding
 from controller.calls.distribution.learning import learn_past
 from controller.calls.distribution.ledger import Ledger, LedgerState
 from controller.calls.distribution.matcher import Deliver, Matcher, wall
@@ -55,6 +56,8 @@ class KeptState(msgspec.Struct, kw_only=True):
     parked: dict[str, int] = {}
     told: dict[str, ToldState] = {}
     """What was last told of each agent."""
+    held: dict[str, Held] = {}
+    """Agents held for customers who are being called."""
 
 
 class Distributor:
@@ -89,6 +92,9 @@ class Distributor:
         self.parking = Parking()
         self.broadcast = Broadcast()
         self.ghosts = GhostWatch(self.floor, alive)
+        self.holding = Holding(self.floor, clock, self._held_changed)
+        self.listeners: list[Callable[[DistributionEntry], None]] = []
+        """Called with each entry after it is recorded."""
         self.release: Release | None = None
         """The version of the centre in force."""
         self.talks: dict[str, tuple[TalkView, Deliver]] = {}
@@ -121,9 +127,11 @@ class Distributor:
             self.floor.restore(kept.floor, self.clock.monotonic(), age_s=age_s)
             self.ledger.restore(kept.ledger)
             self._news.restore(kept.told)
+            self.holding.restore(kept.held)
             for call_id, slot in kept.parked.items():
                 self.parking.take(call_id, slot)
         self.accounts.load()
+        self.holding.again()
         self._devices.watch(self._device_changed)
         self._tasks = [
             asyncio.create_task(self.accounts.watch(), name="agents-accounts"),
@@ -171,14 +179,30 @@ class Distributor:
         """See `Places.enter`."""
         now = self.clock.monotonic()
         waited_s = max((self.clock.now() - entry.entered_at).total_seconds(), 0.0)
+        called = entry.kind is EntryKind.CALLBACK or self.holding.holds(entry.entry)  # in their own hours
         returning = not self._resumed and entry.entered_at < self._began_at
-        if not returning and not self.is_open(entry.queue):
+        if not returning and not called and not self.is_open(entry.queue):
             return Refused("queue_closed", f"The queue {entry.queue} is closed now.", "Try again when it is open.")
         refused = self.floor.enter(entry, now, waited_s=waited_s, wait_s=wait_s)
         if refused is None:
             self.matcher.expect(entry.entry, deliver)
+            self._offer_held(entry.entry)
             self._changed()
         return refused
+
+    def _offer_held(self, entry: EntryId) -> None:
+        """A customer whom we have called is there: the agent who was held for them is offered the call at once."""
+        held = self.holding.take(entry)
+        account = self.floor.account(held.agent) if held is not None else None
+        if held is not None and account is not None:
+            self.matcher.offers += 1
+            self.matcher.tell(entry, Assigned((account,), held.queue, leg=held.leg))
+
+    def withdraw(self, entry: EntryId) -> None:
+        """Take a call-back out of the line: it is not for us, or not for now. Nobody has lost patience."""
+        self.floor.leave(entry, self.clock.monotonic(), abandoned=False)
+        self.matcher.forget(entry)
+        self._changed()
 
     def leave(self, entry: EntryId) -> None:
         """See `Places.leave`."""
@@ -269,6 +293,8 @@ class Distributor:
     def told(self, entry: DistributionEntry) -> None:
         """See `Places.told`."""
         self._recorder.record(entry)
+        for listener in self.listeners:
+            listener(entry)
         told = self.ledger.note(entry)
         if told.kind:
             data = msgspec.to_builtins(entry) if self.broadcast.readers else {}
@@ -346,6 +372,10 @@ class Distributor:
     def _changed(self) -> None:
         self.matcher.stir()
 
+    def _held_changed(self) -> None:
+        self._file.now()
+        self.matcher.stir()
+
     def _turned(self) -> None:
         """A turn of matching is over: tell who is doing something else now."""
         if self._news.tell("rule"):
@@ -409,4 +439,5 @@ class Distributor:
             ledger=self.ledger.kept(),
             parked=self.parking.slots(),
             told=self._news.kept(),
+            held=self.holding.kept(),
         )

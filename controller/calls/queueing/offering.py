@@ -106,6 +106,21 @@ class Offering:
         if plan.caller_hears == "ringing" and self.offers:
             await self.announcer.ring(on=True)
 
+    async def join(self, agent: AgentAccount, queue: str, number: int) -> bool:
+        """Offer the call to an agent who is on the line already, on the `number`-th leg; False when they are not."""
+        stay = self.stay
+        leg = OfferLeg(number, stay.board.leg_id(number))
+        if await stay.board.adopt(leg.party, agent.extension, Role.AGENT) is not PartyState.UP:
+            return False
+        offer = Offer(stay.progress.offer + 1, agent, queue, stay.board.now(), [leg])
+        offer.picked = leg
+        self.offers.append(offer)
+        self._keep(offer=offer.number, leg=max(stay.progress.leg, number), bridge=max(stay.progress.bridge, number))
+        at = stay.clock.now()
+        stay.places.told(OfferMade(stay.call.call_id, stay.progress.visit, offer.number, agent.agent, queue, at))
+        await self._ready_to_talk(offer)
+        return True
+
     async def _contacts(self, agents: list[AgentAccount]) -> list[tuple[str, ...]]:
         board = self.stay.board
         try:

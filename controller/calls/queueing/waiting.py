@@ -193,7 +193,8 @@ class Waiting:
     async def _asked(self, ask: Ask) -> WaitEnd | None:
         match ask:
             case Assigned(agents=agents, queue=queue):
-                await self.offering.make(agents, queue)
+                if not (ask.leg and await self.offering.join(agents[0], queue, ask.leg)):
+                    await self.offering.make(agents, queue)
                 ask.done()
             case Withdrawn(agents=withdrawn):
                 await self.offering.withdraw(withdrawn)
