@@ -24,6 +24,7 @@ from controller.ari.http import HttpTransport
 from controller.ari.line import Line, hangup_cause
 from controller.ari.lostphones import LostPhones
 from controller.ari.operation import Operation
+from controller.ari.pagelines import AriPageLines
 from controller.ari.router import Router
 from controller.ari.telephone import AriTelephone
 from controller.ari.transport import RoutedTransport
@@ -55,7 +56,8 @@ class AriDriver:
     """Everything of one Asterisk on ARI, wired.
 
     `connection` is for `link.Door` (Asterisk dials us) or `link.dial` (we dial Asterisk), `devices` the agents'
-    SIP accounts, `bans` whom Asterisk refuses. Close with `close`: the calls stay with Asterisk.
+    SIP accounts, `bans` whom Asterisk refuses, `pages` the lines of calls from web pages. Close
+    with `close`: the calls stay with Asterisk.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class AriDriver:
         self.transport = RoutedTransport(self.connection.rest, http)
         self.devices = AriDevices(application, self.transport, self.connection)
         self.bans = AriBans(self.transport, self.connection)
+        self.pages = AriPageLines(self.transport, self.connection)
         self.lost_phones = LostPhones(self.transport, self.devices)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -86,6 +89,7 @@ class AriDriver:
         await self.lost_phones.close()
         await self.devices.close()
         await self.bans.close()
+        await self.pages.close()
         await self.connection.close()
         await self._http.close()
 
@@ -115,15 +119,17 @@ class AriDriver:
                 resumed=resumed,
             )
 
+        page = self.pages.facts(channel.name)
         call = IncomingCall(
             driver=DRIVER,
             channel_id=channel.id,
             channel_name=channel.name,
             created_at=channel.creationtime,
-            called_number=_called(channel, args),
-            caller_number=channel.caller.number,
-            caller_name=channel.caller.name,
+            called_number=page.number if page else _called(channel, args),
+            caller_number="" if page else channel.caller.number,
+            caller_name=page.customer.name if page else channel.caller.name,
             telephone=telephone,
+            page=page,
         )
         task = self._calls.incoming(call)
         if task is None:
@@ -160,6 +166,7 @@ class AriDriver:
         self._calls.settle(snapshot.channels.keys())
         self.devices.connected()
         self.bans.connected()
+        self.pages.connected()
         self._start(self._reap(snapshot))
 
     async def _reap(self, snapshot: Snapshot) -> None:

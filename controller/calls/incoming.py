@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from controller.calls.voice.ports import PageFacts
 from controller.ids import CallId, call_id_for, call_id_of_attempt
 from controller.ports import AudioLibrary, LegObserver, Telephone
 
@@ -49,6 +50,8 @@ class IncomingCall:
     flow: str | None = None
     attempt: str = ""
     """We called, and they answered: the attempt's id, which is the channel's; the call's is the same as a UUID."""
+    page: PageFacts | None = None
+    """The call comes from a web page."""
     call_id: CallId = field(init=False)
     """The id of the call this channel began."""
 
