@@ -83,6 +83,7 @@ async def test_every_table_view_and_column_is_explained(database: str):
         "queue_visits", "offers", "talks", "talk_events", "dispositions",
         "recordings", "messages", "recording_access", "erasures",
         "api_tokens", "webhooks", "webhook_deliveries", "visit_outcomes", "talk_outcomes", "wrap_ups",
+        "callback_requests", "callback_attempts", "callback_keys", "callback_lease",
     }  # fmt: skip
     assert [(row["relname"], row["attname"]) for row in rows if not (row["about"] and row["column_about"])] == []
 

@@ -1,0 +1,12 @@
+-- Give up requests whose time is over. $1: now; $2: how many at most; $3: the reason.
+with old as (
+    select request_id from callback_requests
+    where state in ('scheduled', 'waiting') and expires_at <= $1
+    order by expires_at
+    limit $2
+    for no key update skip locked
+)
+update callback_requests r set state = 'expired', ended_at = $1, reason = $3
+from old
+where r.request_id = old.request_id
+returning r.*
