@@ -16,6 +16,7 @@ from controller.flow.prompts import LANGUAGES, Prompt, PromptTable
 from controller.flow.queuekinds import QueueDraft, QueueKind
 from controller.flow.reading import BAD, Context, Kind, as_text
 from controller.flow.release import HttpHost
+from controller.flow.sitekinds import SITE_NAME, SiteDraft, SiteKind
 from controller.flow.yamltext import Node
 
 CENTRE_FILE = "centre.yaml"
@@ -110,5 +111,6 @@ class CentreFile(msgspec.Struct, frozen=True):
     calendars: Annotated[dict[str, CalendarDraft], MapOf(CalendarKind())] = {}
     skills: Annotated[dict[str, str], MapOf(Text(80))] = {}
     queues: Annotated[dict[str, QueueDraft], MapOf(QueueKind())] = {}
+    sites: Annotated[dict[str, SiteDraft], MapOf(SiteKind(), SITE_NAME, "a site's name such as boutique")] = {}
     http: Annotated[HttpRules, Nested(HttpRules)] = HttpRules(())
     prompts: Annotated[dict[str, Prompt | None], PromptTable()] = {}

@@ -18,6 +18,7 @@ from controller.flow.linking import compile_expr, find_secrets, link
 from controller.flow.prompts import LANGUAGES, Prompt
 from controller.flow.queues import compile_queue
 from controller.flow.release import Extension, Flow, Number, Release, number_forms
+from controller.flow.sitekinds import Site, compile_site
 from controller.flow.steps.base import Step
 from controller.flow.yamltext import MapNode, Node, read_yaml
 
@@ -119,8 +120,18 @@ def _build(draft: CentreDraft, digest: str, remarks: tuple[Finding, ...]) -> Rel
             name: compile_queue(name, entry.file, draft.table("prompts"), country)
             for name, entry in draft.table("queues").items()
         },
+        sites=_sites(draft, country),
         remarks=remarks,
     )
+
+
+def _sites(draft: CentreDraft, country: str) -> dict[str, Site]:
+    titles = {name: entry.file.title for name, entry in draft.table("queues").items()}
+    languages = draft.head.get("languages", LANGUAGES)
+    return {
+        name: compile_site(name, entry.file, country=country, languages=languages, titles=titles)
+        for name, entry in draft.table("sites").items()
+    }
 
 
 def _numbers(draft: CentreDraft, country: str) -> dict[str, Number]:

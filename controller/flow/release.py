@@ -17,6 +17,7 @@ from controller.flow.mailbox import PAUSE
 from controller.flow.prompts import Prompt
 from controller.flow.queues import QueuePlan
 from controller.flow.reading import Expr
+from controller.flow.sitekinds import Site
 from controller.flow.spoken.mailbox import MAILBOX
 from controller.flow.spoken.waiting import WAITING
 from controller.flow.steps.base import DayStatus, Defaults, Step
@@ -104,6 +105,8 @@ class Release(msgspec.Struct, frozen=True):
     skills: dict[str, str] = {}
     """What agents can do: name → what people call it."""
     queues: dict[str, QueuePlan] = {}
+    sites: dict[str, Site] = {}
+    """Pages on which visitors may ask to be called, by name."""
     remarks: tuple[Finding, ...] = ()
     """Warnings and notes of the load."""
 

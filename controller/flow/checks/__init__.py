@@ -8,6 +8,7 @@ from controller.flow.checks.callbacks import check_callbacks
 from controller.flow.checks.centre import check_centre
 from controller.flow.checks.queues import check_queues
 from controller.flow.checks.references import check_references
+from controller.flow.checks.sites import check_sites
 from controller.flow.checks.structure import check_structure
 from controller.flow.checks.subflows import check_subflows
 from controller.flow.checks.values import check_values
@@ -21,6 +22,7 @@ CHECKS: tuple[Callable[[CentreDraft], None], ...] = (
     check_centre,
     check_queues,
     check_callbacks,
+    check_sites,
 )
 
 

@@ -14,6 +14,7 @@ from controller.flow.drafts import FlowFile
 from controller.flow.kinds import ListOf, Nested
 from controller.flow.queuekinds import QueueFile
 from controller.flow.reading import fields_of
+from controller.flow.sitekinds import SiteFile
 from controller.flow.steps import STEP_TYPES
 from controller.simulator.scenario import Expect, ScenarioSpec
 
@@ -35,7 +36,7 @@ def keys_of(model: type[msgspec.Struct]) -> set[str]:
 
 @pytest.mark.parametrize(
     "model",
-    [CentreFile, FlowFile, QueueFile, CallbackFile, ScenarioSpec, Expect, *STEP_TYPES.values()],
+    [CentreFile, FlowFile, QueueFile, CallbackFile, SiteFile, ScenarioSpec, Expect, *STEP_TYPES.values()],
     ids=lambda model: model.__name__,
 )
 def test_every_key_is_on_the_page(model: type[msgspec.Struct]) -> None:
