@@ -4,12 +4,35 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
 
 import msgspec
 
-Number = NewType("Number", str)
-"""A telephone number in E.164 with its plus sign: `+33353014700`."""
+from controller.numbering.model import Number, NumberFacts, NumberKind
+from controller.numbering.tariffs import TariffTable, package_tariffs
+
+__all__ = [
+    "ALLOWABLE_KINDS",
+    "Ceilings",
+    "Number",
+    "NumberFacts",
+    "NumberKind",
+    "OutboundAsk",
+    "OutboundRules",
+    "Purpose",
+    "Usage",
+    "Verdict",
+]
+
+ALLOWABLE_KINDS = (
+    NumberKind.FIXED,
+    NumberKind.MOBILE,
+    NumberKind.VOIP,
+    NumberKind.FREE,
+    NumberKind.PERSONAL,
+    NumberKind.COMPANY,
+    NumberKind.SHARED_COST,
+)
+"""Kinds that an operator may allow; the others are never called, whatever a file says."""
 
 
 class Purpose(StrEnum):
@@ -19,40 +42,6 @@ class Purpose(StrEnum):
     SERVICE = "service"  # about a contract, an order or a case that exists
     PROSPECTING = "prospecting"  # to sell; only with recorded consent, in its hours, and seldom
     INTERNAL = "internal"  # our own people
-
-
-class NumberKind(StrEnum):
-    """What sort of number it is, as far as the plan says."""
-
-    FIXED = "fixed"
-    MOBILE = "mobile"
-    FIXED_OR_MOBILE = "fixed_or_mobile"
-    VOIP = "voip"
-    FREE = "free"
-    SHARED_COST = "shared_cost"
-    PREMIUM = "premium"
-    PERSONAL = "personal"
-    PAGER = "pager"
-    COMPANY = "company"  # UAN
-    VOICEMAIL = "voicemail"
-    SHORT = "short"
-    EMERGENCY = "emergency"
-    SATELLITE = "satellite"  # and other numbers of no country (+881, +882, +883, +878…)
-    PLATFORM = "platform"  # reserved for automated callers (Arcep)
-    UNKNOWN = "unknown"
-
-
-class NumberFacts(msgspec.Struct, frozen=True):
-    """What is known of a number that was understood."""
-
-    number: Number
-    country: str
-    """ISO 3166: `FR`; "" where there is none."""
-    kind: NumberKind
-    national: str
-    """As people of the country write it: `03 53 01 47 00`."""
-    zones: tuple[str, ...] = ()
-    """IANA zones where it may be; the first is the likeliest."""
 
 
 class OutboundAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,21 +64,33 @@ class OutboundAsk(msgspec.Struct, frozen=True, kw_only=True):
     """Who asked for it, when an agent did."""
     expected_s: float = 300.0
     """How long it may last, for the estimate of its cost."""
+    asked_at: datetime | None = None
+    """When the person asked for it; None: now. A request older than the person's general opt-out is not called."""
 
 
 class Usage(msgspec.Struct, frozen=True):
     """What was done before, as far as the gate must know. Times are aware UTC, costs in the centre's currency."""
 
     opted_out: bool = False
-    """The number is on the list of those who do not want to be called (for this purpose)."""
+    """The number is on the list of those who do not want to be called, for this very purpose."""
     recent: tuple[datetime, ...] = ()
     """Calls to the number for the same purpose in the last 60 days that were dialled, newest first."""
     refused_at: datetime | None = None
     """When the person last said that they do not want to be called for this purpose."""
     spent_hour: float = 0.0
+    """In the last 60 minutes; what calls in progress may cost is in it."""
     spent_day: float = 0.0
+    """In the last 24 hours."""
     spent_number_day: float = 0.0
-    """Including what calls in progress may cost at their longest."""
+    """The same, of this number alone."""
+    silent_since: datetime | None = None
+    """When the number went on the list for all purposes; None: it is not on it."""
+    calls_number_day: int = 0
+    """Calls to the number in the last 24 hours, for whatever purpose."""
+    hour_frees_at: datetime | None = None
+    """When the oldest call of the last 60 minutes counts no more; None: there is none."""
+    day_frees_at: datetime | None = None
+    number_frees_at: datetime | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -97,8 +98,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     allowed: bool
     code: str = ""
-    """Stable: `unreadable`, `invalid`, `kind`, `country`, `opted_out`, `window`, `frequency`, `consent`, `cost`,
-    `caller_id`, `off`, `unavailable`."""
+    """Stable: `off`, `unreadable`, `invalid`, `country`, `kind`, `own_number`, `caller_id`, `opted_out`, `purpose`,
+    `consent`, `window`, `frequency`, `cost`, `unavailable`. What each means: docs/outbound.md."""
     message: str = ""
     advice: str = ""
     facts: NumberFacts | None = None
@@ -108,6 +109,39 @@ class Verdict(msgspec.Struct, frozen=True):
     """When it may be asked again with a chance (a window opens, a day ends)."""
     rate_per_min: float = 0.0
     cost: float = 0.0
-    """Estimate for `expected_s`."""
+    """Estimate for `expected_s`: what an allowed call reserves of the ceilings."""
     rule: str = ""
     """Which rule decided, with its source: `FR prospecting window (decree 2022-1313)`."""
+
+
+class Ceilings(msgspec.Struct, frozen=True):
+    """What calls may cost at most, in the table's currency, and how often one number is called."""
+
+    hour: float = 20.0
+    """All calls of any 60 minutes."""
+    day: float = 100.0
+    """All calls of any 24 hours."""
+    number: float = 5.0
+    """Calls to one number in any 24 hours."""
+    calls: int = 20
+    """How often one number is called in any 24 hours, whatever it costs."""
+
+
+class OutboundRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a centre allows itself: `outbound:` of centre.yaml. Without that section it is `off`."""
+
+    off: bool = True
+    country: str = "FR"
+    """Where a number without plus sign is dialled from."""
+    zone: str = "Europe/Paris"
+    """Of people whose number does not say where they are."""
+    caller_id: Number = Number("")
+    """What calls show that ask for nothing else; one of `owned`."""
+    owned: frozenset[Number] = frozenset()
+    """The centre's own numbers."""
+    staff: frozenset[Number] = frozenset()
+    """Our own people's telephones: whom calls for the purpose `internal` may go to."""
+    countries: frozenset[str] = frozenset()
+    kinds: frozenset[NumberKind] = frozenset()
+    ceilings: Ceilings = Ceilings()
+    tariffs: TariffTable = msgspec.field(default_factory=package_tariffs)

@@ -91,6 +91,15 @@ class OutboundStore(Protocol):
     async def usage(self, number: Number, purpose: Purpose, now: datetime) -> Usage:
         """Return what the gate must know of `number` and of what was spent."""
 
+    async def reserve(
+        self, ask: OutboundAsk, attempt: str, number: Number, at: datetime, judge: Callable[[Usage], Verdict]
+    ) -> Verdict:
+        """Judge with what was done before, and write the verdict down, as one: two at once see each other.
+
+        An allowed call reserves its estimated cost under its attempt's id. The same attempt again (after a crash) is
+        judged without what itself has reserved, and reserves it once. Once it has returned, the decision is durable.
+        """
+
     async def decided(self, ask: OutboundAsk, verdict: Verdict, at: datetime, attempt: str = "") -> None:
         """Write down what was asked and what was said; an allowed call reserves its estimated cost."""
 
@@ -99,6 +108,9 @@ class OutboundStore(Protocol):
 
     async def opt_out(self, number: Number, purpose: Purpose | None, at: datetime, source: str) -> None:
         """Put a number on the list; None: for every purpose but a requested call-back asked for later."""
+
+    async def refused(self, number: Number, purpose: Purpose, at: datetime, source: str) -> None:
+        """Note that the person refused calls for `purpose` in a conversation: silence for a time, not for ever."""
 
     async def opt_in(self, number: Number, purpose: Purpose | None) -> bool:
         """Take it off; False when it was not there."""
