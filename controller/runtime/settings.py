@@ -32,14 +32,22 @@ class Softphone:
 class Trunk:
     """The carrier's way in and out.
 
-    `networks` are the addresses or networks that its calls come from. `contact` (a SIP URI), `username` and
-    `password` are for calls that we place; empty when there are none.
+    `networks` are the addresses or networks that its calls come from. The rest is for calls that we place, `calls`
+    at once at most: `host` is where to (`sip.carrier.example:5060`; empty: nowhere) by `transport` (udp, tcp, tls),
+    `username` and `password` what a challenge is answered with, `register` whether to register there with them,
+    `domain` what the From header shows (empty: our address). `softphone` is the simulated carrier: the extension of
+    the softphone that rings whoever is called.
     """
 
     networks: tuple[str, ...] = ("127.0.0.0/8",)
-    contact: str = ""
+    host: str = ""
+    transport: str = "udp"
     username: str = ""
     password: str = field(default="", repr=False)
+    register: bool = False
+    domain: str = ""
+    calls: int = 100
+    softphone: str = ""
 
 
 @dataclass(frozen=True)
