@@ -16,6 +16,9 @@ from controller.flow.commands import (
     AgentAct,
     Answer,
     Answered,
+    AskCallback,
+    CancelCallback,
+    ChangeCallback,
     Collect,
     Collected,
     CollectEnd,
@@ -26,13 +29,16 @@ from controller.flow.commands import (
     Enqueue,
     Event,
     Failed,
+    FindCallback,
     Hangup,
     HearMessage,
     HungUp,
     KeepMessage,
     ListMessages,
+    ListSlots,
     Lookup,
     MediaId,
+    OptOut,
     Play,
     Played,
     Record,
@@ -132,8 +138,16 @@ class AgiTelephone:
                 return await self._dial(command)
             case Hangup():
                 return await self._hang_up(command)
-            case Lookup():
-                raise TypeError("a Lookup is for the LookupClient, not for the telephone")
+            case (
+                Lookup()
+                | FindCallback()
+                | ListSlots()
+                | AskCallback()
+                | ChangeCallback()
+                | CancelCallback()
+                | OptOut()
+            ):
+                raise TypeError(f"{type(command).__name__} is for the calls layer, not for the telephone")
             case Enqueue() | Record() | KeepMessage() | AgentAct() | ListMessages() | HearMessage() | TreatMessage():
                 return Failed(f"{type(command).__name__} needs ARI: let this number's flow run without FastAGI")
             case _:

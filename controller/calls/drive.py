@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
+from controller.calls.callback import inflow
 from controller.calls.queueing.callref import CallRef
 from controller.calls.queueing.centre import CentreNumbers
 from controller.calls.queueing.services import Services
@@ -22,17 +23,23 @@ from controller.flow.commands import (
     AgentActed,
     Answer,
     Answered,
+    AskCallback,
+    CancelCallback,
+    ChangeCallback,
     Command,
     Enqueue,
     Event,
     Failed,
+    FindCallback,
     Hangup,
     HearMessage,
     HungUp,
     KeepMessage,
     ListMessages,
+    ListSlots,
     Lookup,
     MessageKept,
+    OptOut,
     TreatMessage,
     VisitProgress,
 )
@@ -119,6 +126,12 @@ class Drive:
                 return await self.lookups.fetch(command)
             case Enqueue() | KeepMessage() | AgentAct() | ListMessages() | HearMessage() | TreatMessage():
                 return await self._perform_here(command)
+            case (
+                FindCallback() | ListSlots() | AskCallback() | ChangeCallback() | CancelCallback() | OptOut()
+            ):  # for the telephone of no call: a caller who has gone is told of with the next command
+                desk = self.services.callbacks if self.services is not None else None
+                release = self.flow_run.release
+                return await inflow.perform(desk, self.call, command, release, self.clock.now())
         event = await self.telephone.perform(command)
         if isinstance(command, Answer) and isinstance(event, Answered):
             call_id, now = self.call.call_id, self.clock.now()

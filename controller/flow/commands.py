@@ -4,7 +4,7 @@ The interpreter (`controller.flow.interpreter.FlowRun`) does no I/O: it is fed o
 command. Commands are coarse, because FastAGI allows one outstanding command; a driver (ARI, FastAGI, the
 simulator) performs each and answers with exactly one event. A driver answers `HungUp` to any command once the
 caller has gone. All of these are plain data: a command that was pending when the controller died is performed
-again by its successor.
+again by its successor. The events are in `controller.flow.events` and can be had from here as well.
 """
 
 from __future__ import annotations
@@ -15,10 +15,92 @@ from typing import Any
 
 import msgspec
 
-MediaId = str
-"""Names one piece of audio: `<lang>/<prompt file>`, `<lang>/tts/<slug>.<hash>`, `say/<lang>/<fragment>`
-or `silence/<milliseconds>`; the audio library of the driver's side knows where it lies. `recording/<number>` is the
-call's own recording of that number (`Record`), `message/<name>` a voice message laid out by `HearMessage`."""
+from controller.callback.model import RequestId, When
+from controller.flow.events import (
+    AgentActed,
+    Answered,
+    CallbackAsked,
+    CallbackCancelled,
+    CallbackFound,
+    CallbackNote,
+    Collected,
+    CollectEnd,
+    Dialled,
+    DialOutcome,
+    Event,
+    Failed,
+    HungUp,
+    LookedUp,
+    LookupFailed,
+    MessageKept,
+    MessageNote,
+    MessageReady,
+    MessagesListed,
+    MessageTreated,
+    OptedOut,
+    Played,
+    QueueExit,
+    QueueLeft,
+    Recorded,
+    SlotNote,
+    SlotsListed,
+)
+from controller.flow.media import MediaId
+
+__all__ = [
+    "AgentAct",
+    "AgentActKind",
+    "AgentActed",
+    "Answer",
+    "Answered",
+    "AskCallback",
+    "CallbackAsked",
+    "CallbackCancelled",
+    "CallbackFound",
+    "CallbackNote",
+    "CancelCallback",
+    "ChangeCallback",
+    "Collect",
+    "CollectEnd",
+    "Collected",
+    "Command",
+    "Dial",
+    "DialOutcome",
+    "Dialled",
+    "DigitRules",
+    "Enqueue",
+    "Event",
+    "Failed",
+    "FindCallback",
+    "Hangup",
+    "HearMessage",
+    "HungUp",
+    "KeepMessage",
+    "ListMessages",
+    "ListSlots",
+    "LookedUp",
+    "Lookup",
+    "LookupFailed",
+    "MediaId",
+    "MessageActKind",
+    "MessageKept",
+    "MessageNote",
+    "MessageReady",
+    "MessageTreated",
+    "MessagesListed",
+    "OptOut",
+    "OptedOut",
+    "Play",
+    "Played",
+    "QueueExit",
+    "QueueLeft",
+    "Record",
+    "Recorded",
+    "SlotNote",
+    "SlotsListed",
+    "TreatMessage",
+    "VisitProgress",
+]
 
 
 class DigitRules(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,9 +138,6 @@ class MessageActKind(StrEnum):
 
     ERASE = "erase"
     KEEP_NEW = "keep_new"
-
-
-# --- commands ---------------------------------------------------------------------------------------------
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
@@ -211,6 +290,68 @@ class TreatMessage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     act: MessageActKind
 
 
+class FindCallback(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Look for the open request to be called back of the caller's number, in `queue` ("": in any).
+
+    In a call that we made, it is the request it was made for. Reports `CallbackFound`.
+    """
+
+    queue: str = ""
+
+
+class ListSlots(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Look which times can be booked to be called back by `queue`: the `most` soonest. Reports `SlotsListed`."""
+
+    queue: str
+    most: int = 120
+
+
+class AskCallback(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Have `phone` called back by `queue`. Reports `CallbackAsked`.
+
+    `number` counts the requests of this call from 1: with the call's id it makes the request safe to ask for again.
+    `phone` is as it was typed or delivered, not judged yet. `entered_at`: the place in the queue that the caller
+    keeps. `consent` is what the caller heard and answered, the proof that they asked. `data` is for the agent.
+    """
+
+    queue: str
+    number: int
+    phone: str
+    when: When
+    language: str
+    consent: str
+    slot_at: datetime | None = None
+    entered_at: datetime | None = None
+    zone: str = ""
+    priority: int = 0
+    needs: dict[str, int] = {}
+    reason: str = ""
+    data: dict[str, str] = {}
+
+
+class ChangeCallback(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Give the open request `request` another time. Reports `CallbackAsked`."""
+
+    request: RequestId
+    when: When
+    slot_at: datetime | None = None
+
+
+class CancelCallback(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Cancel the open request `request`, as the caller wishes. Reports `CallbackCancelled`."""
+
+    request: RequestId
+
+
+class OptOut(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Never call the caller's number again, but when its owner asks for it anew; its requests end.
+
+    In a call that we made, `request` is what it was made for. Reports `OptedOut`.
+    """
+
+    request: RequestId | None = None
+
+
 class Hangup(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """End the call with a Q.850 `cause`. Last command of a run; reports nothing."""
 
@@ -230,183 +371,11 @@ Command = (
     | ListMessages
     | HearMessage
     | TreatMessage
+    | FindCallback
+    | ListSlots
+    | AskCallback
+    | ChangeCallback
+    | CancelCallback
+    | OptOut
     | Hangup
-)
-
-
-# --- events -----------------------------------------------------------------------------------------------
-
-
-class Answered(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The caller's channel is up."""
-
-
-class Played(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The media ended; `interrupted` by a digit."""
-
-    interrupted: bool = False
-
-
-class CollectEnd(StrEnum):
-    """Why an entry ended."""
-
-    COMPLETE = "complete"  # max digits, or an unambiguous choice
-    TERMINATED = "terminated"  # the end key
-    NO_INPUT = "no_input"  # first-digit clock, nothing pressed
-    INTER_DIGIT = "inter_digit"  # between-digits clock, something pressed
-    TOTAL = "total"  # whole-entry clock
-
-
-class Collected(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """Digits `0-9*#A-D` in the order pressed, without the end key."""
-
-    digits: str
-    end: CollectEnd
-
-
-class LookedUp(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The service answered; `body` is decoded JSON, or None when the body was empty."""
-
-    status: int
-    body: Any = None
-
-
-class LookupFailed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """No usable answer: `reason` is one of timeout, unreachable, too_large, not_json, refused, redirect."""
-
-    reason: str
-    detail: str = ""
-
-
-class DialOutcome(StrEnum):
-    """How a dial ended."""
-
-    TALKED = "talked"
-    BUSY = "busy"
-    NO_ANSWER = "no_answer"
-    REFUSED = "refused"
-    UNREACHABLE = "unreachable"
-    FAILED = "failed"
-
-
-class Dialled(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The dial is over and the caller is still there. `cause` is the Q.850 cause of the dialled leg."""
-
-    outcome: DialOutcome
-    cause: int = 0
-    talk_s: float = 0.0
-
-
-class QueueExit(StrEnum):
-    """How a visit to the queues ended, with the caller still there."""
-
-    TALKED = "talked"
-    TIMEOUT = "timeout"
-    FULL = "full"
-    CLOSED = "closed"
-    NO_AGENTS = "no_agents"  # nobody is logged in who could take it
-    CALLBACK = "callback"  # the call-back key; the place is kept by the original entry time
-    MESSAGE = "message"  # the message key
-    FAILED = "failed"
-
-
-class QueueLeft(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The visit is over and the caller is still there.
-
-    `queue` is the last one waited in; `waited_s` and `talk_s` are sums over the visit, `agent` who talked last.
-    """
-
-    exit: QueueExit
-    queue: str
-    waited_s: float = 0.0
-    talk_s: float = 0.0
-    agent: str = ""
-
-
-class Recorded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The recording is on disk under its id; below about a second nothing was said."""
-
-    duration_s: float
-
-
-class MessageKept(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The message is in the queue's mailbox."""
-
-
-class AgentActed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """Done when `refused` is empty; else a stable word for why not (`controller.acd.model.Refused.code`)."""
-
-    refused: str = ""
-
-
-class MessageNote(msgspec.Struct, frozen=True):
-    """A voice message as an agent is told of it. `caller` is "" when withheld; `new`: nobody has listened yet."""
-
-    recording: str
-    queue: str
-    left_at: datetime
-    caller: str
-    new: bool
-
-
-class MessagesListed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The messages: new ones first, those that wait longest before others; heard ones newest first.
-
-    `refused` is a stable word when there is no list: `unknown_agent`, or `unavailable` (the database is away).
-    """
-
-    messages: tuple[MessageNote, ...] = ()
-    refused: str = ""
-
-
-class MessageReady(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """`media` can be played until the call ends.
-
-    Not when it is `refused`: `unknown_agent`, `not_allowed`, `gone`, or `unavailable` (database or disk).
-    """
-
-    media: MediaId = ""
-    refused: str = ""
-
-
-class MessageTreated(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """Done when `refused` is empty; else a word as in `MessageReady`."""
-
-    refused: str = ""
-
-
-class HungUp(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The caller has gone.
-
-    `cause` is the Q.850 cause of the caller's channel, `talk_s` how long the pending `Dial` or `Enqueue` had
-    talked, `recorded_s` how long the pending `Record` had recorded.
-    """
-
-    cause: int = 16
-    talk_s: float = 0.0
-    recorded_s: float = 0.0
-
-
-class Failed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """The command could not be carried out although the caller is there (missing audio, Asterisk refused)."""
-
-    reason: str
-
-
-Event = (
-    Answered
-    | Played
-    | Collected
-    | LookedUp
-    | LookupFailed
-    | Dialled
-    | QueueLeft
-    | Recorded
-    | MessageKept
-    | AgentActed
-    | MessagesListed
-    | MessageReady
-    | MessageTreated
-    | HungUp
-    | Failed
 )

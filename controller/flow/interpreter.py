@@ -31,6 +31,12 @@ from controller.flow.commands import (
     AgentActed,
     Answer,
     Answered,
+    AskCallback,
+    CallbackAsked,
+    CallbackCancelled,
+    CallbackFound,
+    CancelCallback,
+    ChangeCallback,
     Collect,
     Collected,
     Command,
@@ -40,11 +46,13 @@ from controller.flow.commands import (
     Enqueue,
     Event,
     Failed,
+    FindCallback,
     Hangup,
     HearMessage,
     HungUp,
     KeepMessage,
     ListMessages,
+    ListSlots,
     LookedUp,
     Lookup,
     LookupFailed,
@@ -52,12 +60,15 @@ from controller.flow.commands import (
     MessageReady,
     MessagesListed,
     MessageTreated,
+    OptedOut,
+    OptOut,
     Play,
     Played,
     QueueExit,
     QueueLeft,
     Record,
     Recorded,
+    SlotsListed,
     TreatMessage,
 )
 from controller.flow.expressions import EvaluationError
@@ -86,6 +97,12 @@ _ANSWERS: dict[type[Command], tuple[type[Event], ...]] = {
     ListMessages: (MessagesListed,),
     HearMessage: (MessageReady,),
     TreatMessage: (MessageTreated,),
+    FindCallback: (CallbackFound,),
+    ListSlots: (SlotsListed,),
+    AskCallback: (CallbackAsked,),
+    ChangeCallback: (CallbackAsked,),
+    CancelCallback: (CallbackCancelled,),
+    OptOut: (OptedOut,),
 }
 
 
@@ -120,8 +137,10 @@ class FlowRun(RunView):
             raise FlowError(f"release {release.hash} has no flow '{flow_name}': name one that it has")
         language = call.language if call.language in flow.languages else flow.languages[0]
         facts = (call.called, call.caller, call.caller_name, call.country, call.language)
-        call = CallFacts(*(clean(fact) for fact in facts))
-        run = cls(release, State(release.hash, flow_name, call, language, at, places=dict(places or {})))
+        called, caller, caller_name, country, wished = (clean(fact) for fact in facts)
+        call = CallFacts(called, caller, caller_name, country, wished, call.callback)
+        state = State(release.hash, flow_name, call, language, at, places=dict(places or {}), callback=call.callback)
+        run = cls(release, state)
         run.queues = queues
         return run
 
@@ -245,6 +264,8 @@ class FlowRun(RunView):
 
     def _resume_step(self, event: Event) -> Outcome:
         self._count_talk(event)
+        if isinstance(event, CallbackAsked) and not event.refused:
+            self._state.messaged = True
         self._check_duration()
         return self._step.resume(self, event)
 

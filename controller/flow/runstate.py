@@ -13,18 +13,22 @@ from typing import Any
 
 import msgspec
 
-from controller.flow.commands import Answer, Command, Lookup, VisitProgress
+from controller.flow.commands import Answer, CallbackNote, Command, Lookup, VisitProgress
 from controller.flow.trace import Ending
 
 
 class CallFacts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a call when it arrives. `caller` is "" when withheld; `country` is found from it if ""."""
+    """What is known of a call when it arrives. `caller` is "" when withheld; `country` is found from it if "".
+
+    `callback`: we have called, for this request; `caller` is the customer whom we called.
+    """
 
     called: str = ""
     caller: str = ""
     caller_name: str = ""
     country: str = ""
     language: str = ""
+    callback: CallbackNote | None = None
 
 
 def clean(text: str, length: int = 200) -> str:
@@ -96,7 +100,11 @@ class State(msgspec.Struct, omit_defaults=True):
     recordings: int = 0
     """By voicemail steps."""
     messaged: bool = False
-    """The caller has left a message."""
+    """The caller has left a message, or asked to be called back."""
+    callback: CallbackNote | None = None
+    """The request to be called back that the call is about: we called for it, or it was found, or asked for."""
+    asks: int = 0
+    """To be called back."""
     places: dict[str, Place] = {}
     """By queue."""
     entered: int = 0

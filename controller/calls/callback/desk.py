@@ -111,12 +111,34 @@ class CallbackDesk(Protocol):
         """Take a request: durable once it is `Taken`."""
 
     async def change(
-        self, request_id: RequestId, *, when: When, slot_at: datetime | None = None, number: str = ""
+        self,
+        request_id: RequestId,
+        *,
+        when: When,
+        slot_at: datetime | None = None,
+        number: str = "",
+        call_id: str = "",
     ) -> Taken | Refused:
-        """Give a request another time, or number."""
+        """Give a request another time, or number. The same time again changes nothing.
 
-    async def cancel(self, request_id: RequestId, reason: str) -> Request | Refused:
-        """Cancel a request. One that is being dialled is ended, unless somebody talks already."""
+        `call_id`: the customer says so on the telephone. In the call of its own attempt the request is changed
+        although it is being dialled; the call goes on, and its attempt ends as `RESCHEDULED`.
+        """
+
+    async def cancel(self, request_id: RequestId, reason: str, *, call_id: str = "") -> Request | Refused:
+        """Cancel a request; one that is cancelled comes back as it is.
+
+        One that is being dialled is ended, unless somebody talks already. `call_id` as with `change`: the call goes
+        on, and its attempt ends as `DECLINED`.
+        """
+
+    async def opt_out(
+        self, number: str, *, source: str, request_id: RequestId | None = None, call_id: str = ""
+    ) -> Refused | None:
+        """Never call `number` again but for a call-back it asks for later; its open requests end. None: it is done.
+
+        Safe to repeat. `request_id` and `call_id`: as with `cancel`, when it is said in a call that we made.
+        """
 
     async def progress(self, request_id: RequestId) -> Progress | None:
         """Return how a request is; None: there is none. Raises `StoreError`."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from controller.acd.model import AgentAccount, AgentId, Refused
 from controller.acd.roster import UNKNOWN_AGENT
+from controller.calls.callback.desk import CallbackDesk
 from controller.calls.conversation.keeper import Keeper
 from controller.calls.distribution.distributor import Distributor
 from controller.calls.distribution.floordesk import FloorDesk
@@ -48,6 +49,8 @@ class DistributionServices:
         self.mailbox = Mailbox(listening, keeping, messages, self._account_at)
         """See `Services.mailbox`; `run` it in a task of its own."""
         self._queues_now = LiveQueues(distributor)
+        self.callbacks: CallbackDesk | None = None
+        """See `Services.callbacks`; set once, before any call."""
         self.desk = FloorDesk(distributor)
         """For the API, and for what agents ask from their phones."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from controller.acd.model import AgentId, Refused
+from controller.calls.callback.desk import CallbackDesk
 from controller.calls.conversation.keeper import Keeper
 from controller.calls.queueing.callref import CallRef
 from controller.calls.queueing.places import Places
@@ -50,6 +51,10 @@ class Services(Protocol):
     @property
     def mailbox(self) -> Mailbox:
         """The voice messages."""
+
+    @property
+    def callbacks(self) -> CallbackDesk | None:
+        """Where flows ask for call-backs; None: there are none, and flows are told that they are unavailable."""
 
     @property
     def queues_now(self) -> QueuesNow:

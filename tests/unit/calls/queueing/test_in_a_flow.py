@@ -126,6 +126,10 @@ class FakeServices:
         return self
 
     @property
+    def callbacks(self) -> None:
+        return None
+
+    @property
     def queues_now(self) -> QueuesNow:
         return NO_QUEUES
 
