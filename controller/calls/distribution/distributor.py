@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -303,6 +304,12 @@ class Distributor:
                 entry.at, told.kind, queue=told.queue, agent=told.agent, call_id=call_id, data=data
             )
         self._file.soon()
+
+    def publish(
+        self, at: datetime, kind: str, *, queue: str = "", agent: str = "", call_id: str = "", data: dict[str, Any]
+    ) -> None:
+        """Tell those who watch of an event that is no entry of the record."""
+        self.broadcast.publish(at, kind, queue=queue, agent=agent, call_id=call_id, data=data)
 
     # --- what the desk and the pages ask --------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from controller.acd.floor import Floor
-from controller.acd.model import AgentId, EntryId, Presence, Refused
+from controller.acd.model import AgentId, EntryId, OfferOutcome, Presence, Refused
 from controller.ports import Clock
 
 
@@ -64,6 +64,13 @@ class Holding:
         self._release(held, call_id)
         self._changed()
         return True
+
+    def missed(self, call_id: str, outcome: OfferOutcome) -> None:
+        """The held agent was called first, and did not take it: as with an offer, there may follow a pause."""
+        held = self._held.pop(call_id, None)
+        if held is not None:
+            self._floor.offer_ended(EntryId(call_id), held.agent, outcome, self._clock.monotonic())
+            self._changed()
 
     def holds(self, call_id: str) -> bool:
         """Tell whether an agent is held for a call."""
