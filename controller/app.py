@@ -31,6 +31,7 @@ from controller.calls.incoming import IncomingCall
 from controller.calls.keeping import Keeping
 from controller.calls.releases import AudioIndex, LiveRelease, Releases
 from controller.calls.supervisor import Supervisor
+from controller.calls.voice.availability import of_queue
 from controller.cdr.entries import ReleaseUsed
 from controller.collector import settle
 from controller.config import Config
@@ -44,6 +45,7 @@ from controller.postgres.retention import PostgresRetention, Retention
 from controller.postgres.store import PostgresStore
 from controller.speech.edition import edition
 from controller.status import StatusBoard
+from controller.voice import PageVoice
 from controller.watchdog import keep_awake
 from controller.web.lookup import HttpLookupClient
 from controller.web.metrics import Metrics
@@ -73,6 +75,7 @@ class Parts:
     distributor: Distributor
     services: DistributionServices
     keeping: Keeping
+    voice: PageVoice
 
 
 async def run_controller(config: Config) -> None:
@@ -142,9 +145,11 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         http = HttpTransport(_ari_url(config), manager.ari_user, manager.ari_password)
         calls = _Calls()
         driver = AriDriver(application=config.asterisk.app, calls=calls, http=http)
-        guard = Guard(driver.bans.ban, clock, trusted=["127.0.0.1", "::1", *config.sip.trunk_peers])
+        # The own address is that of all pages, whose calls the controller relays.
+        friends = ["127.0.0.1", "::1", *config.sip.trunk_peers, config.web.socket_host]
+        guard = Guard(driver.bans.ban, clock, trusted=friends)
         ami.on_security(guard.failed)
-        ami.on_contact(driver.lost_phones.contact)
+        _tell_of_contacts(ami, driver)
         retention = _retention(config)
         directory, history = PostgresAgents(store), PostgresHistory(store, retention)
         distributor = Distributor(
@@ -176,7 +181,10 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
             AgiDriver(calls=supervisor, clock=clock).serve,
             max_calls=config.calls.max_calls,
         )
-        parts = Parts(config, releases, journal, store, supervisor, driver, agi, ami, distributor, services, keeping)
+        voice = _voice(config, driver, releases, services, clock)
+        parts = Parts(
+            config, releases, journal, store, supervisor, driver, agi, ami, distributor, services, keeping, voice
+        )
 
         # The public listener first: health can be asked for while the rest comes up.
         background.start((await _serve_public(parts, stack, directory, history, clock)).sender.run())
@@ -188,6 +196,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         stack.push_async_callback(supervisor.stop, config.calls.shutdown_s)
         # What agents do is written down while their calls still run: the next controller finds them as they are.
         stack.push_async_callback(distributor.stop)
+        stack.push_async_callback(voice.close)
         yield parts
 
 
@@ -207,6 +216,7 @@ async def _serve_public(
         history=history,
         keeping=parts.keeping,
     )
+    parts.voice.mount(pages, lambda request: request.remote or "")
     public = await listen(pages, parts.config.web.host, parts.config.web.port)
     stack.push_async_callback(public.close)
     stack.push_async_callback(api.events.close)
@@ -228,6 +238,25 @@ async def _open_doors(parts: Parts, stack: AsyncExitStack, background: _Backgrou
     stack.push_async_callback(driver.close)
     # Asterisk dials again within milliseconds; it must find the door shut, not a controller on its way out.
     stack.callback(door.refuse)
+
+
+def _tell_of_contacts(ami: AmiObserver, driver: AriDriver) -> None:
+    """Have the driver know of every change of a registered device, and of when it might miss one."""
+    ami.on_contact(driver.contact)
+    driver.contacts.watched_by(lambda: ami.counters.connects if ami.connected else None)
+
+
+def _voice(
+    config: Config, driver: AriDriver, releases: Releases, services: DistributionServices, clock: SystemClock
+) -> PageVoice:
+    return PageVoice(
+        lines=driver.pages,
+        clock=clock,
+        asterisk=config.asterisk.ari_url,
+        most=config.web.page_calls,
+        availability=lambda queue: of_queue(services.desk, queue),
+        known_number=lambda number: releases.current.release.number(number) is not None,
+    )
 
 
 def _retention(config: Config) -> Retention:

@@ -43,6 +43,10 @@ async def contacts(line: Line, endpoint: str) -> tuple[str, ...]:
     technology, _, name = endpoint.rpartition("/")
     if technology not in {"", "PJSIP"}:
         return (endpoint,)
+    return await line.contacts.of(name, lambda: _registered(line, name))
+
+
+async def _registered(line: Line, name: str) -> tuple[str, ...]:
     try:
         found = await line.request(
             ari.channels_get_channel_var(line.channel_id, variable=f"PJSIP_DIAL_CONTACTS({name})")

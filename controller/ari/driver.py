@@ -1,6 +1,7 @@
 """Brings callers from Asterisk to the supervisor: new ones, and those that an earlier controller left.
 
-Ids tell who is who: Asterisk's own ids have a dot, ours (legs, bridges) are 32 hexadecimal digits.
+Ids tell who is who: Asterisk's own ids have a dot, ours (legs, bridges, attempts) are 32 hexadecimal digits. An
+attempt, a call that we made, is told by its channel's name; once it is answered, it is brought in like a caller.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from controller.ari.attempts import attempt_of
 from controller.ari.bans import AriBans
 from controller.ari.connection import AriConnection, Metrics, Snapshot
+from controller.ari.contacts import Contacts
 from controller.ari.devices import AriDevices
 from controller.ari.events import AnyEvent
 from controller.ari.generated import models
@@ -24,10 +27,13 @@ from controller.ari.http import HttpTransport
 from controller.ari.line import Line, hangup_cause
 from controller.ari.lostphones import LostPhones
 from controller.ari.operation import Operation
+from controller.ari.originate import AriOriginator
 from controller.ari.pagelines import AriPageLines
 from controller.ari.router import Router
 from controller.ari.telephone import AriTelephone
 from controller.ari.transport import RoutedTransport
+from controller.ari.trunk import TrunkNumbers
+from controller.callback.model import AttemptId
 from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.errors import AsteriskRefused, ChannelGone, TelephonyError
 from controller.ids import CallId
@@ -36,6 +42,8 @@ log = structlog.get_logger(__name__)
 
 DRIVER: Final = "ari"
 _OURS: Final = re.compile(r"[0-9a-f]{32}")
+_HALF: Final = ";2"
+"""Ends the id of the other half of a Local channel of ours."""
 _REAP_AFTER_S: Final = 5.0
 
 
@@ -67,6 +75,7 @@ class AriDriver:
         calls: Calls,
         http: HttpTransport,
         metrics: Metrics | None = None,
+        trunk: TrunkNumbers | None = None,
     ) -> None:
         self._application = application
         self._calls = calls
@@ -78,9 +87,18 @@ class AriDriver:
         self.transport = RoutedTransport(self.connection.rest, http)
         self.devices = AriDevices(application, self.transport, self.connection)
         self.bans = AriBans(self.transport, self.connection)
+        self.originator = AriOriginator(
+            application, self.transport, self.router, serve=self._serve_attempt, trunk=trunk
+        )
         self.pages = AriPageLines(self.transport, self.connection)
         self.lost_phones = LostPhones(self.transport, self.devices)
+        self.contacts = Contacts()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def contact(self, endpoint: str, status: str) -> None:
+        """Take note that a registered device of `endpoint` has become `status` (as AMI's ContactStatus says)."""
+        self.contacts.changed(endpoint)
+        self.lost_phones.contact(endpoint, status)
 
     async def close(self) -> None:
         """Let go of Asterisk without ending anything there."""
@@ -96,10 +114,27 @@ class AriDriver:
     # --- callers --------------------------------------------------------------------------------------------
 
     def _arrived(self, event: models.StasisStart) -> None:
-        if not _OURS.fullmatch(event.channel.id):
-            self._serve(event.channel, event.args)
+        if attempt_of(event.channel) is not None:
+            self.originator.arrived(event)
+        elif _is_a_callers(event.channel):
+            self._serve(event.channel, _called(event.channel, event.args), event.channel.caller.number)
 
-    def _serve(self, channel: models.Channel, args: Sequence[str]) -> None:
+    def _serve_attempt(self, channel: models.Channel, number: str, caller_id: str) -> bool:
+        """Bring an answered attempt in: whom we called is the caller, the number that we showed is the one called."""
+        task = self._serve(channel, caller_id, number, attempt=channel.id)
+        if task is None:
+            return False
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                self.originator.over(AttemptId(channel.id))
+
+        task.add_done_callback(ended)
+        return True
+
+    def _serve(
+        self, channel: models.Channel, called: str, caller: str, attempt: str = ""
+    ) -> asyncio.Task[None] | None:
         inbox = self.router.open(channel.id)
 
         def telephone(call_id: CallId, kit: TelephoneKit, *, resumed: bool) -> AriTelephone:
@@ -119,17 +154,16 @@ class AriDriver:
                 resumed=resumed,
             )
 
-        page = self.pages.facts(channel.name)
         call = IncomingCall(
             driver=DRIVER,
             channel_id=channel.id,
             channel_name=channel.name,
             created_at=channel.creationtime,
-            called_number=page.number if page else _called(channel, args),
-            caller_number="" if page else channel.caller.number,
-            caller_name=page.customer.name if page else channel.caller.name,
+            called_number=called,
+            caller_number=caller,
+            caller_name="" if attempt else channel.caller.name,
             telephone=telephone,
-            page=page,
+            attempt=attempt,
         )
         task = self._calls.incoming(call)
         if task is None:
@@ -137,13 +171,14 @@ class AriDriver:
             self.router.close(inbox)
         else:
             task.add_done_callback(lambda _: self.router.close(inbox))
+        return task
 
     def _unowned(self, event: AnyEvent) -> None:
         if isinstance(event, models.CallBroadcast):
             self._claim(event.channel.id)
-        elif isinstance(event, models.ChannelDestroyed) and not _OURS.fullmatch(event.channel.id):
+        elif isinstance(event, models.ChannelDestroyed) and _is_a_callers(event.channel):
             self._calls.channel_gone(event.channel.id, event.cause, event.cause_txt, event.timestamp)
-        elif isinstance(event, models.ChannelHangupRequest) and not _OURS.fullmatch(event.channel.id):
+        elif isinstance(event, models.ChannelHangupRequest) and _is_a_callers(event.channel):
             # Often the last that is heard of a caller: see `Line.final_cause`.
             self._calls.channel_gone(event.channel.id, hangup_cause(event), "", event.timestamp)
         else:
@@ -159,8 +194,13 @@ class AriDriver:
     def _entered(self, snapshot: Snapshot) -> None:
         for channel_id in snapshot.ours:
             channel = snapshot.channels.get(channel_id)
-            if channel is not None and not _OURS.fullmatch(channel_id) and not self.router.owns(channel_id):
-                self._serve(channel, [channel.dialplan.app_data.rpartition(",")[2]])
+            if channel is None or self.router.owns(channel_id):
+                continue
+            if attempt_of(channel) is not None:
+                self.originator.found(channel)
+            elif _is_a_callers(channel):
+                called = _called(channel, [channel.dialplan.app_data.rpartition(",")[2]])
+                self._serve(channel, called, channel.caller.number)
 
     def _settled(self, snapshot: Snapshot) -> None:
         self._calls.settle(snapshot.channels.keys())
@@ -170,11 +210,16 @@ class AriDriver:
         self._start(self._reap(snapshot))
 
     async def _reap(self, snapshot: Snapshot) -> None:
-        """End the legs and bridges of ours that no call has taken up: their callers left while we were away."""
+        """End the legs and bridges of ours that no call has taken up: their callers left while we were away.
+
+        Attempts are left alone: one that nobody answers ends by itself, one that is answered is a call.
+        """
         await asyncio.sleep(_REAP_AFTER_S)
         self.router.forget_orphans()
         for channel_id in snapshot.ours:
-            if _OURS.fullmatch(channel_id) and not self.router.owns(channel_id):
+            channel = snapshot.channels.get(channel_id)
+            attempt = channel is not None and attempt_of(channel) is not None
+            if _OURS.fullmatch(channel_id) and not attempt and not self.router.owns(channel_id):
                 await self._end("ari_leg_reaped", channel_id, ari.channels_hangup(channel_id))
         for bridge_id in snapshot.bridges:
             if _OURS.fullmatch(bridge_id) and not self.router.owns(bridge_id):
@@ -201,6 +246,12 @@ def _note_lost_claim(channel_id: str, error: TelephonyError) -> None:
         log.debug("ari_claim_lost", channel=channel_id, status=error.status)
     else:
         log.warning("ari_claim_failed", channel=channel_id, error=str(error))
+
+
+def _is_a_callers(channel: models.Channel) -> bool:
+    """Tell a channel that a call begins with, a caller's or an answered attempt's, from legs and halves of ours."""
+    attempt = attempt_of(channel)
+    return attempt == channel.id if attempt else not _OURS.fullmatch(channel.id.removesuffix(_HALF))
 
 
 def _called(channel: models.Channel, args: Sequence[str]) -> str:

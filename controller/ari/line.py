@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from controller.ari.contacts import Contacts
 from controller.ari.generated import models
 from controller.ari.inbox import ChannelLost, Inbox, Item
 from controller.ari.operation import Operation
@@ -50,11 +51,20 @@ class Line:
     """One caller's channel: its inbox, what was learnt from it, and the way to ask Asterisk for something."""
 
     def __init__(
-        self, call_id: CallId, channel_id: str, *, application: str, transport: Ways, router: Router
+        self,
+        call_id: CallId,
+        channel_id: str,
+        *,
+        application: str,
+        transport: Ways,
+        router: Router,
+        contacts: Contacts | None = None,
     ) -> None:
         self.call_id = call_id
         self.channel_id = channel_id
         self.application = application
+        self.contacts = contacts or Contacts()
+        """What is known of the devices that may be called."""
         self.router = router
         self.digits: deque[str] = deque()
         self.overhear: Callable[[Item], None] = lambda _: None

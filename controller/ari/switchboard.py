@@ -247,7 +247,8 @@ class AriSwitchboard:
         self._line.own(plan.party, *filter(None, [plan.bridge]))
         leg = self._parties.add(plan.party)
         try:
-            channel, created = await create(self._line, plan)
+            # Its bridge is made meanwhile; whoever ends the leg closes it, whatever becomes of the leg.
+            (channel, created), _ = await asyncio.gather(create(self._line, plan), self._room(plan))
         except AsteriskRefused as error:
             log.warning("ari_leg_refused", device=plan.device, error=str(error))
             self._not_there(leg)
@@ -270,7 +271,6 @@ class AriSwitchboard:
             if leg.ended:
                 return
         if plan.bridge:
-            await self.bridge(plan.bridge)
             await self.join(plan.bridge, plan.party)
         try:
             await self._line.request(ari.channels_dial(plan.party, timeout=math.ceil(plan.ring_s) + _SAFETY_S))
@@ -278,6 +278,10 @@ class AriSwitchboard:
             if created or error.status != _CONFLICT:
                 raise
             log.info("ari_leg_rings_already", leg=plan.party)
+
+    async def _room(self, plan: LegPlan) -> None:
+        if plan.bridge:
+            await self.bridge(plan.bridge)
 
     def _not_there(self, leg: Leg) -> None:
         self._parties.forget(leg.id)
