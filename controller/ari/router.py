@@ -143,8 +143,9 @@ class Router:
             inbox.put(Resynchronised())
         for channel_id in self._missing & self._seen:
             self._seen.discard(channel_id)
-            inbox = self._owners[channel_id]
-            self._put(inbox, ChannelLost(channel_id))
+            owner = self._owners.get(channel_id)
+            if owner is not None:  # else another one of its channels was lost before, and closed it
+                self._put(owner, ChannelLost(channel_id))
         self._missing = frozenset()
         self._settled(snapshot)
 

@@ -50,6 +50,7 @@ NEVER_WAITS = frozenset(
         "channels.hangup",
         "channels.list",
         "channels.mute",
+        "channels.originateWithId",
         "channels.playWithId",
         "channels.record",
         "channels.ring",

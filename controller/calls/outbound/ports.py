@@ -72,8 +72,14 @@ class Originator(Protocol):
     def follow(self, attempt: AttemptId, told: Callable[[DialNews], None]) -> None:
         """Tell of `attempt` by `told` from now on, until `DialEnded`. Before `dial`: news can precede its answer."""
 
+    def forget(self, attempt: AttemptId) -> None:
+        """Tell nothing more of `attempt`; for one that was never dialled, which has no end to be told of."""
+
     async def dial(self, call: OutboundCall) -> None:
-        """Have it dialled; returns when Asterisk has taken it or says that this id is there already."""
+        """Have it dialled; returns when Asterisk has taken it or says that this id is there already.
+
+        `AsteriskRefused`: it was not dialled, and nothing will be told of it. `AsteriskUnreachable`: nobody knows.
+        """
 
     async def cancel(self, attempt: AttemptId) -> None:
         """End an attempt that nobody has answered; one that is gone is not an error."""
@@ -104,7 +110,10 @@ class OutboundStore(Protocol):
         """Write down what was asked and what was said; an allowed call reserves its estimated cost."""
 
     async def ended(self, attempt: str, at: datetime, talk_s: float, cost: float) -> None:
-        """Replace the reserved cost of a call by what it has cost."""
+        """Replace the reserved cost of a call by what it has cost. Safe to repeat."""
+
+    async def undone(self, attempt: str, at: datetime) -> None:
+        """Take an allowed call back: nothing was dialled, it counts for nothing."""
 
     async def opt_out(self, number: Number, purpose: Purpose | None, at: datetime, source: str) -> None:
         """Put a number on the list; None: for every purpose but a requested call-back asked for later."""
