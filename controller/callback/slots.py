@@ -74,7 +74,7 @@ def _starts(first: datetime, last: datetime, length_s: float, zone: ZoneInfo) ->
         return
     day = first.astimezone(zone).date() - timedelta(days=1)
     until = last.astimezone(zone).date() + timedelta(days=1)  # clocks that go back at midnight show a day twice
-    found = set()
+    found: set[datetime] = set()
     while day <= until:
         found.update(at for at in _of_day(day, length_s, zone) if first <= at <= last)
         day += timedelta(days=1)

@@ -8,10 +8,24 @@ from itertools import count
 import msgspec
 
 from controller.acd.model import AgentId
-from controller.callback.model import Attempt, AttemptId, Request, RequestId, Source, When
+from controller.callback.model import (
+    Attempt,
+    AttemptId,
+    NextStep,
+    Outcome,
+    Request,
+    RequestId,
+    RequestState,
+    Source,
+    When,
+)
+from controller.calls.callback.store import Lease
 from controller.outbound.model import Number, Purpose
+from controller.postgres.callbacks import PostgresCallbacks
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
 _numbers = count(1)
 
 
@@ -48,3 +62,30 @@ def attempt(of: Request, **more: object) -> Attempt:
         claimed_at=NOW,
     )
     return msgspec.structs.replace(plain, **more)
+
+
+async def held(callbacks: PostgresCallbacks, node: str = "one", ttl_s: float = 30.0) -> Lease:
+    lease = await callbacks.lease(node, ttl_s)
+    assert lease is not None
+    return lease
+
+
+async def claimed(callbacks: PostgresCallbacks, of: Request | None = None) -> Attempt:
+    """An attempt for a request that was just added."""
+    asked = of or request()
+    assert (await callbacks.add(asked)).new
+    found = await callbacks.claim(attempt(asked), await held(callbacks))
+    assert found is not None
+    return found
+
+
+async def ended(
+    callbacks: PostgresCallbacks, of: Attempt, outcome: Outcome, state: RequestState, **more: object
+) -> Request | None:
+    return await callbacks.end_attempt(
+        of.attempt_id,
+        outcome,
+        16,
+        NOW + MINUTE,
+        NextStep(state=state, **more),  # type: ignore[arg-type]
+    )
