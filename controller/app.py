@@ -145,10 +145,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         http = HttpTransport(_ari_url(config), manager.ari_user, manager.ari_password)
         calls = _Calls()
         driver = AriDriver(application=config.asterisk.app, calls=calls, http=http)
-        # The own address is that of all pages, whose calls the controller relays.
-        friends = ["127.0.0.1", "::1", *config.sip.trunk_peers, config.web.socket_host]
-        guard = Guard(driver.bans.ban, clock, trusted=friends)
-        ami.on_security(guard.failed)
+        ami.on_security(_guard(config, driver, clock).failed)
         _tell_of_contacts(ami, driver)
         retention = _retention(config)
         directory, history = PostgresAgents(store), PostgresHistory(store, retention)
@@ -181,9 +178,19 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
             AgiDriver(calls=supervisor, clock=clock).serve,
             max_calls=config.calls.max_calls,
         )
-        voice = _voice(config, driver, releases, services, clock)
         parts = Parts(
-            config, releases, journal, store, supervisor, driver, agi, ami, distributor, services, keeping, voice
+            config=config,
+            releases=releases,
+            journal=journal,
+            store=store,
+            supervisor=supervisor,
+            driver=driver,
+            agi=agi,
+            ami=ami,
+            distributor=distributor,
+            services=services,
+            keeping=keeping,
+            voice=_voice(config, driver, releases, services, clock),
         )
 
         # The public listener first: health can be asked for while the rest comes up.
@@ -196,7 +203,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         stack.push_async_callback(supervisor.stop, config.calls.shutdown_s)
         # What agents do is written down while their calls still run: the next controller finds them as they are.
         stack.push_async_callback(distributor.stop)
-        stack.push_async_callback(voice.close)
+        stack.push_async_callback(parts.voice.close)
         yield parts
 
 
@@ -244,6 +251,12 @@ def _tell_of_contacts(ami: AmiObserver, driver: AriDriver) -> None:
     """Have the driver know of every change of a registered device, and of when it might miss one."""
     ami.on_contact(driver.contact)
     driver.contacts.watched_by(lambda: ami.counters.connects if ami.connected else None)
+
+
+def _guard(config: Config, driver: AriDriver, clock: SystemClock) -> Guard:
+    # The own address is that of all pages, whose calls the controller relays.
+    friends = ["127.0.0.1", "::1", *config.sip.trunk_peers, config.web.socket_host]
+    return Guard(driver.bans.ban, clock, trusted=friends)
 
 
 def _voice(

@@ -114,6 +114,8 @@ class Web(Section):
     socket_port: Port = 8089
     """Where Asterisk's outbound WebSocket arrives, and FastAGI on `agi_port` of the same address; never public."""
     agi_port: Port = 4573
+    page_calls: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 20
+    """Calls from web pages at once; 0: none."""
     webhook_hosts: list[str] = []
     """Hosts that webhooks may be sent to: `crm.example` (https), `crm.example:8443`, `http://10.0.0.5:8080`."""
 

@@ -43,7 +43,8 @@ class VoiceService:
     """`VoiceDesk`.
 
     `known_number` tells whether a number is one of the centre's; `availability` is `CallbackDesk.availability`, or
-    the like. `most` calls at once; 0: none, ever. Close with `close`, which ends the calls' lines.
+    the like; `possible` whether pages can have the script that calls. `most` calls at once; 0: none, ever. Close with
+    `close`, which ends the calls' lines.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class VoiceService:
         availability: Callable[[str], Availability | None],
         known_number: Callable[[str], bool],
         most: int,
+        possible: Callable[[], bool] = lambda: True,
         max_s: float = 7200.0,
     ) -> None:
         self._lines = lines
         self._clock = clock
         self._availability = availability
         self._known_number = known_number
+        self._possible = possible
         self._most = most
         self._max_s = max_s
         self._out: dict[bytes, _Out] = {}
@@ -69,7 +72,7 @@ class VoiceService:
     @property
     def on(self) -> bool:
         """See `VoiceDesk.on`."""
-        return self._most > 0 and self._lines.ready
+        return self._most > 0 and self._lines.ready and self._possible()
 
     @property
     def calls(self) -> int:
