@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
-from pathlib import Path
 
 import click
 
 from controller.cli.common import completed, open_store
-from controller.config import Config
-from controller.errors import ConfigError
-from controller.postgres.retention import MIN_KEY_BYTES, Erased, PostgresRetention
-
-_KEY_FILE = "number.key"
-_KEY_BYTES = 32
+from controller.numberkey import number_key
+from controller.postgres.retention import Erased, PostgresRetention
 
 
 @click.command()
@@ -29,7 +22,7 @@ def erase(context: click.Context, numbers: tuple[str, ...], by: str, *, yes: boo
     Figures stay as they were. What is left of a number is a keyed hash. It cannot be undone.
     """
     config = completed(context.obj)
-    key = _key(config)
+    key = number_key(config)
     if not yes:
         click.confirm(f"Take {', '.join(numbers)} out of all records for ever?", abort=True)
 
@@ -43,30 +36,6 @@ def erase(context: click.Context, numbers: tuple[str, ...], by: str, *, yes: boo
         click.echo(f"Call {call_id} still runs and was left as it is: erase again when it has ended.", err=True)
     if erased.running:
         context.exit(1)
-
-
-def _key(config: Config) -> bytes:
-    """Return the configured key, else the one in the state folder, made when there is none."""
-    told = config.retention.number_key
-    if told:
-        if len(told) < MIN_KEY_BYTES:
-            raise ConfigError(f"[retention] number_key is too short: give it {MIN_KEY_BYTES} characters or more.")
-        return told.encode()
-    path = Path(config.node.state_dir) / _KEY_FILE
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written: {error.strerror}. Set [retention] number_key instead."
-        ) from error
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}. Restore it, or make it readable.") from error
 
 
 COMMANDS = (erase,)

@@ -326,7 +326,15 @@ def _priced(rules: OutboundRules, ask: OutboundAsk, facts: NumberFacts, usage: U
                 cost=cost,
             )
     shown = caller_id_of(rules, ask)
-    return Verdict(True, facts=facts, caller_id=shown or "", rate_per_min=tariff.per_min, cost=cost)
+    return Verdict(
+        True,
+        facts=facts,
+        caller_id=shown or "",
+        rate_per_min=tariff.per_min,
+        cost=cost,
+        tariff=tariff,
+        currency=rules.tariffs.currency,
+    )
 
 
 def _no(

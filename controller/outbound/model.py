@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from controller.numbering.model import Number, NumberFacts, NumberKind
-from controller.numbering.tariffs import TariffTable, package_tariffs
+from controller.numbering.tariffs import Tariff, TariffTable, package_tariffs
 
 __all__ = [
     "ALLOWABLE_KINDS",
@@ -112,6 +112,9 @@ class Verdict(msgspec.Struct, frozen=True):
     """Estimate for `expected_s`: what an allowed call reserves of the ceilings."""
     rule: str = ""
     """Which rule decided, with its source: `FR prospecting window (decree 2022-1313)`."""
+    tariff: Tariff | None = None
+    """By which it is paid, when it is allowed."""
+    currency: str = ""
 
 
 class Ceilings(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ import structlog
 
 from controller.errors import StoreError
 from controller.ids import CallId
+from controller.numberkey import MIN_KEY_BYTES
 from controller.ports import ExpiredAudio
 from controller.postgres.connection import AWAY, CONNECT_TIMEOUT_S, away
 from controller.postgres.statements import statement
@@ -27,9 +28,17 @@ STEP_ROWS = 500
 """Rows of one kind that one statement of a purge deletes, so that nobody waits for it."""
 MAX_STEPS = 40
 """Statements of one kind in one purge; the rest is for the next one."""
-MIN_KEY_BYTES = 16
 
-_RECORDS = ("calls", "asterisk_cdr", "agent_states", "recordings", "tokens")
+_RECORDS = (
+    "calls",
+    "asterisk_cdr",
+    "agent_states",
+    "recordings",
+    "tokens",
+    "outbound_calls",
+    "outbound_spent",
+    "opt_outs",
+)
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +122,7 @@ class PostgresRetention:
                 await connection.execute(statement("erase/deliveries.sql"), calls)
                 await connection.execute(statement("erase/recordings.sql"), calls, wanted)
                 await connection.execute(statement("erase/calls.sql"), calls, wanted)
+                await connection.execute(statement("erase/outbound.sql"), wanted)
                 await connection.execute(statement("erase/noted.sql"), hashes, by, len(calls))
         except AWAY as error:
             raise away(error, self._store.dsn) from error

@@ -105,14 +105,14 @@ class Outbound:
             log.info("outbound.refused", attempt=attempt, code=verdict.code, rule=verdict.rule)
             return verdict
         if not may():
-            await self._settle(attempt, 0.0)
+            await self._undo(attempt)
             return _not_now(verdict.facts, "the right to dial is gone", now)
         self._originator.follow(attempt, self._settling_at_end(attempt, verdict.facts.number, told))
         call = OutboundCall(attempt, verdict.facts.number, verdict.caller_id, ring_s, detect_voicemail)
         try:
             await self._originator.dial(call)
         except AsteriskRefused:
-            await self._settle(attempt, 0.0)
+            await self._undo(attempt)
             raise
         return verdict
 
@@ -180,6 +180,13 @@ class Outbound:
             told(news)
 
         return hear
+
+    async def _undo(self, attempt: AttemptId) -> None:
+        """Take the reservation back; if that cannot be written, it counts as a call that nobody answered."""
+        try:
+            await self._store.undone(attempt, self._clock.now())
+        except StoreError as error:
+            log.warning("outbound.not_undone", attempt=attempt, error=str(error))
 
     async def _settle(self, attempt: AttemptId, talk_s: float, number: Number | None = None) -> None:
         """Free what was reserved; while Postgres is away the record of the call does so later."""

@@ -84,6 +84,7 @@ async def test_every_table_view_and_column_is_explained(database: str):
         "recordings", "messages", "recording_access", "erasures",
         "api_tokens", "webhooks", "webhook_deliveries", "visit_outcomes", "talk_outcomes", "wrap_ups",
         "callback_requests", "callback_attempts", "callback_keys", "callback_lease",
+        "opt_outs", "outbound_calls", "outbound_spent", "outbound_costs", "outbound_days",
     }  # fmt: skip
     assert [(row["relname"], row["attname"]) for row in rows if not (row["about"] and row["column_about"])] == []
 
