@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from controller.calls.callback.answered import Answered, Attempts
 from controller.calls.drive import Drive, Entries
 from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.calls.legs import RecordedLegs
@@ -29,6 +30,7 @@ from controller.flow.commands import Answer, Command, Event, Hangup, HungUp, Pla
 from controller.flow.interpreter import CallFacts, EndedBy, Ending, FlowRun
 from controller.flow.interpreter import Disposition as FlowDisposition
 from controller.flow.queuenow import NO_QUEUES, QueuesNow
+from controller.flow.release import Number
 from controller.ids import LegId
 from controller.ports import Clock, LookupClient, Recorder, Telephone
 
@@ -50,6 +52,8 @@ class Surroundings:
     node: str
     services: Services | None = None
     """The distribution; without one there are no queues and no agents."""
+    attempts: Attempts | None = None
+    """Knows the customers whom we called; without it nobody is called."""
 
     @property
     def queues_now(self) -> QueuesNow:
@@ -82,16 +86,19 @@ class Call:
     release: str = ""
     ending: Ending | None = None
     _record: Entries = field(init=False)
+    _answered: Answered | None = None
 
     def __post_init__(self) -> None:
         self._record = Entries(self.around.recorder)
 
     async def begin(self, refusal: Refusal | None = None) -> None:
         """Serve a caller who is new: run the flow of the number, or say why not."""
+        await self._recognise()
         with self.around.releases.hold() as live:
             number = live.release.number(self.incoming.called_number)
-            self.flow = self.incoming.flow or (number.flow if number else "")
-            self.language = (number.language if number else "") or live.release.default_language
+            if self.incoming.attempt:
+                number = None  # the one that was shown
+            self._choose(number, live)
             self.release = live.release.hash
             self._record_start(number.tariff_class if number else "")
             log.info("call.started", channel=self.incoming.channel_name, flow=self.flow or None, release=self.release)
@@ -99,21 +106,48 @@ class Call:
             if refused:
                 await self._to_the_end(live, lambda telephone: self._refuse(refused, telephone, live))
                 return
+            customer = self._answered
+            if customer is not None and customer.machine:
+                await self._to_the_end(live, _leave_machine)
+                return
             facts = CallFacts(
                 called=self.incoming.called_number,
                 caller=self.incoming.caller_number,
-                caller_name=self.incoming.caller_name,
+                caller_name=self._caller_name,
                 language=self.language,
+                callback=customer.note if customer is not None else None,
             )
             now, queues = self.around.clock.now(), self.around.queues_now
-            run = FlowRun.begin(live.release, self.flow, facts, now, queues=queues)
+            places = customer.places if customer is not None else None
+            run = FlowRun.begin(live.release, self.flow, facts, now, queues=queues, places=places)
             await self._to_the_end(live, lambda telephone: self._drive(run, telephone, first=None))
+
+    async def _recognise(self) -> None:
+        """Find out for what the customer was called, if it was us who called."""
+        if self.incoming.attempt and self.around.attempts is not None:
+            self._answered = await self.around.attempts.answered(self.incoming.call_id)
+
+    def _choose(self, number: Number | None, live: LiveRelease) -> None:
+        """Set the flow and the language: the number's, or those of the customer whom we called."""
+        customer = self._answered
+        default = live.release.default_language
+        if customer is not None:
+            self.flow, self.language = customer.flow, customer.language or default
+        else:
+            self.flow = self.incoming.flow or (number.flow if number else "")
+            self.language = (number.language if number else "") or default
+
+    @property
+    def _caller_name(self) -> str:
+        customer = self._answered
+        return customer.note.name if customer is not None else self.incoming.caller_name
 
     async def resume(self, saved: StateSaved) -> None:
         """Serve a caller whose state an earlier controller saved: its pending command is performed again.
 
         Raises `FlowError` when that version of the centre, or that state, cannot be read any more.
         """
+        await self._recognise()
         with self.around.releases.hold(saved.release) as live:
             run = FlowRun.resume(live.release, saved.state, queues=self.around.queues_now)
             self.flow, self.language, self.release = run.flow_name, run.language, live.release.hash
@@ -175,13 +209,15 @@ class Call:
             call_id=call.call_id,
             channel_id=call.channel_id,
             caller_number=call.caller_number,
-            caller_name=call.caller_name,
+            caller_name=self._caller_name,
             called_number=call.called_number,
             language=self.language,
             channel_name=call.channel_name,
         )
 
     def _unservable(self, live: LiveRelease) -> Refusal | None:
+        if self.incoming.attempt and self._answered is None:
+            return Refusal("excuse", "nobody knows (any more) for what this customer was called", NORMAL_CLEARING)
         if not self.flow:
             reason = "no flow for the called number: add it under numbers: in centre.yaml"
             return Refusal("unknown-number", reason, UNALLOCATED)
@@ -224,13 +260,15 @@ class Call:
                 channel_id=call.channel_id,
                 called_number=call.called_number,
                 caller_number=call.caller_number,
-                caller_name=call.caller_name,
+                caller_name=self._caller_name,
                 flow=self.flow,
                 release=self.release,
                 language=self.language,
                 driver=call.driver,
                 node=self.around.node,
                 tariff_class=tariff_class,
+                direction="outbound" if call.attempt else "inbound",
+                request_id=self._answered.note.request if self._answered is not None else "",
             ),
             LegStarted(
                 call_id=call.call_id,
@@ -254,8 +292,16 @@ class Call:
         )
         self._record.write()
         self.ending = ending
+        if self.incoming.attempt and self.around.attempts is not None:
+            self.around.attempts.over(call_id)
         log.info("call.ended", disposition=disposition, by=by, cause=cause, reason=ending.reason or None)
 
 
 def _fault(reason: str, cause: int = 0) -> Ending:
     return Ending(FlowDisposition.FAILED, EndedBy.SYSTEM, cause, reason)
+
+
+async def _leave_machine(telephone: Telephone) -> tuple[Event, Ending]:
+    """A machine has answered a call of ours: it is told nothing."""
+    last = await telephone.perform(Hangup(NORMAL_CLEARING))
+    return last, Ending(FlowDisposition.COMPLETED, EndedBy.SYSTEM, NORMAL_CLEARING, "an answering machine")

@@ -47,7 +47,11 @@ class Disposition(StrEnum):
 
 
 class CallStarted(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
-    """A caller's channel reached us. `release` is the content hash of the centre's version in force."""
+    """A caller's channel reached us, or a customer whom we called has answered.
+
+    `release` is the content hash of the centre's version in force. Of an outbound call the caller is the customer all
+    the same, and the called number is the one of ours that was shown.
+    """
 
     call_id: CallId
     at: datetime
@@ -61,6 +65,9 @@ class CallStarted(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     driver: str  # ari or agi
     node: str
     tariff_class: str = ""
+    direction: str = "inbound"  # or outbound
+    request_id: str = ""
+    """The call-back request that an outbound call was made for."""
 
 
 class CallAnswered(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):

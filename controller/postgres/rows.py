@@ -45,6 +45,8 @@ class _Call(msgspec.Struct, kw_only=True):
     ended_by: Party | None = None
     cause: int | None = None
     reason: str = ""
+    direction: str = "inbound"
+    request_id: str | None = None
 
 
 class _Leg(msgspec.Struct):
@@ -166,6 +168,8 @@ def _call(call: CallSummary) -> _Call:
         row.driver = start.driver
         row.node = start.node
         row.tariff_class = start.tariff_class
+        row.direction = start.direction
+        row.request_id = start.request_id or None
     if end is not None:
         row.ended_at = end.at
         row.end_language = end.language

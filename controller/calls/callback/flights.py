@@ -54,6 +54,7 @@ class Flight(msgspec.Struct, kw_only=True):
     """Asterisk was asked to dial the customer: their telephone may have rung."""
     rang: bool = False
     answered_at: datetime | None = None
+    machine: bool = False
     queued: bool = False
     """The customer accepted: the call reached a queue."""
     talked: bool = False
@@ -67,6 +68,14 @@ class Flight(msgspec.Struct, kw_only=True):
     def plan_first(self) -> First:
         """Who is called first: the request may say otherwise than the queue."""
         return self.request.first
+
+    def know(self, attempt: Attempt) -> None:
+        """Take over what Postgres knows of an attempt that was not kept here; it may have been dialled."""
+        reached = attempt.state
+        self.asked = True
+        self.rang = reached is AttemptState.RINGING
+        self.answered_at = attempt.answered_at
+        self.talked = reached is AttemptState.CONNECTED
 
     def moved(self, state: AttemptState, field: str, at: datetime, cost: float | None) -> None:
         """The attempt has come further."""

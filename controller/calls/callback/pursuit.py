@@ -60,6 +60,8 @@ class Pursuit:
 
     def tell(self, news: News) -> None:
         """Something has happened. Never waits."""
+        if isinstance(news, DialAnswered):
+            self.flight.machine = news.machine  # the call begins at once, and wants to know
         self._inbox.put_nowait(news)
 
     # --- life -------------------------------------------------------------------------------------------------

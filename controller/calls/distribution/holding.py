@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from controller.acd.floor import Floor
-from controller.acd.model import AgentId, EntryId, OfferOutcome, Presence, Refused
+from controller.acd.model import AgentId, AgentState, EntryId, OfferOutcome, Presence, Refused
 from controller.ports import Clock
 
 
@@ -95,7 +95,7 @@ class Holding:
     def _release(self, held: Held, call_id: str) -> None:
         now = self._clock.monotonic()
         facts = self._floor.view(held.agent, now)
-        if facts is not None and facts.call_id == call_id:
+        if facts is not None and facts.call_id == call_id and facts.state is AgentState.OFFERED:
             self._floor.released(held.agent, now, wrap_up=False)
 
     # --- over a restart
