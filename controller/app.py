@@ -22,6 +22,7 @@ from controller.ari.driver import AriDriver
 from controller.ari.http import HttpTransport
 from controller.ari.link import Door, dial
 from controller.ari.recordings import AriRecordings
+from controller.ari.trunk import NumberFormat, TrunkNumbers
 from controller.calls.call import Surroundings
 from controller.calls.clock import SystemClock
 from controller.calls.distribution.distributor import Distributor
@@ -34,7 +35,7 @@ from controller.calls.supervisor import Supervisor
 from controller.calls.voice.availability import of_queue
 from controller.cdr.entries import ReleaseUsed
 from controller.collector import settle
-from controller.config import Config
+from controller.config import Config, Sip
 from controller.errors import StoreError
 from controller.flow.release import Release
 from controller.journal import Journal
@@ -45,6 +46,7 @@ from controller.postgres.retention import PostgresRetention, Retention
 from controller.postgres.store import PostgresStore
 from controller.speech.edition import edition
 from controller.status import StatusBoard
+from controller.trunks import networks_of, way_out
 from controller.voice import PageVoice
 from controller.watchdog import keep_awake
 from controller.web.lookup import HttpLookupClient
@@ -144,7 +146,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         ami.on_cdr(journal.record)
         http = HttpTransport(_ari_url(config), manager.ari_user, manager.ari_password)
         calls = _Calls()
-        driver = AriDriver(application=config.asterisk.app, calls=calls, http=http)
+        driver = AriDriver(application=config.asterisk.app, calls=calls, http=http, trunk=_trunk_numbers(config.sip))
         ami.on_security(_guard(config, driver, clock).failed)
         _tell_of_contacts(ami, driver)
         retention = _retention(config)
@@ -255,7 +257,7 @@ def _tell_of_contacts(ami: AmiObserver, driver: AriDriver) -> None:
 
 def _guard(config: Config, driver: AriDriver, clock: SystemClock) -> Guard:
     # The own address is that of all pages, whose calls the controller relays.
-    friends = ["127.0.0.1", "::1", *config.sip.trunk_peers, config.web.socket_host]
+    friends = ["127.0.0.1", "::1", *networks_of(config.sip), config.web.socket_host]
     return Guard(driver.bans.ban, clock, trusted=friends)
 
 
@@ -270,6 +272,12 @@ def _voice(
         availability=lambda queue: of_queue(services.desk, queue),
         known_number=lambda number: releases.current.release.number(number) is not None,
     )
+
+
+def _trunk_numbers(sip: Sip) -> TrunkNumbers:
+    softphone = way_out(sip).softphone
+    endpoint = f"PJSIP/{softphone}" if softphone else ""
+    return TrunkNumbers(NumberFormat(sip.trunk_format), sip.trunk_country, sip.trunk_prefix, endpoint)
 
 
 def _retention(config: Config) -> Retention:

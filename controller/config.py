@@ -96,6 +96,25 @@ class Sip(Section):
     """Extensions that get a SIP account; `rappel accounts` shows their passwords."""
     trunk_peers: list[str] = []
     """Addresses (CIDR) whose calls are taken as coming from the trunk; loopback is always one in `make run`."""
+    trunk: str = ""
+    """Where calls go out: `sip:sip.carrier.example:5060;transport=udp`, or `softphone:1002` (a simulated carrier:
+    that softphone rings, whoever is called), or `none`. Empty: the last of `softphones` if `bind` is loopback.
+    """
+    trunk_user: str = ""
+    trunk_password: str = ""
+    trunk_register: bool = False
+    """Register there with `trunk_user`, where the carrier asks for it."""
+    trunk_domain: str = ""
+    """What the From header shows instead of our address."""
+    trunk_format: Literal["e164", "digits", "00", "national"] = "e164"
+    """How it wants numbers: +33353014700, 33353014700, 0033353014700, 0353014700 (abroad: 00…)."""
+    trunk_country: str = "33"
+    trunk_prefix: str = "0"
+    """For `national`: our country's code, and what stands before a national number."""
+    trunk_calls: Positive = 100
+    """Calls out at once, at most."""
+    trunk_outcomes: list[str] = []
+    """What single Q.850 causes of this carrier mean: `19=unreachable`."""
     local_networks: list[str] = []
     """Networks (CIDR) on this side of the NAT: there Asterisk shows its own address, not `external_address`."""
     control_bind: str = "127.0.0.1"
@@ -177,10 +196,19 @@ _SECRETS = {
     ("asterisk", "ari_password"),
     ("asterisk", "ami_password"),
     ("asterisk", "socket_password"),
+    ("sip", "trunk_password"),
     ("postgres", "url"),
     ("retention", "number_key"),
 }
-_LISTS = {"permit", "softphones", "trunk_peers", "local_networks", "control_permit", "webhook_hosts"}
+_LISTS = {
+    "permit",
+    "softphones",
+    "trunk_peers",
+    "trunk_outcomes",
+    "local_networks",
+    "control_permit",
+    "webhook_hosts",
+}
 _OTHER_VARIABLES = {"RAPPEL_CONFIG", "RAPPEL_DEBIAN_MIRROR"}
 _PLACE = re.compile(r" - at `\$\.(?P<section>\w+)\.(?P<key>\w+)[^`]*`")
 

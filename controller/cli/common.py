@@ -13,6 +13,7 @@ from controller.runtime import secrets as stack_secrets
 from controller.runtime.postgres import PostgresServer
 from controller.runtime.postgres import find as find_postgres
 from controller.runtime.settings import Softphone, StackSettings, Trunk
+from controller.trunks import networks_of, way_out
 
 DATABASE = "rappel"
 
@@ -20,7 +21,8 @@ DATABASE = "rappel"
 def stack_settings(config: Config) -> StackSettings:
     """Return the embedded stack's settings for `config`."""
     sip = config.sip
-    networks = ("127.0.0.0/8", *sip.trunk_peers)
+    way = way_out(sip)
+    peers = networks_of(sip)
     return StackSettings(
         bind=config.sip.bind,
         external_address=config.sip.external_address,
@@ -32,7 +34,7 @@ def stack_settings(config: Config) -> StackSettings:
             "127.0.0.0/8",
             "::1/128",
             *config.sip.permit,
-            *config.sip.trunk_peers,
+            *peers,
             *config.sip.control_permit,
         ),
         sip_port=config.sip.port,
@@ -51,7 +53,17 @@ def stack_settings(config: Config) -> StackSettings:
         state_dir=Path(config.node.state_dir),
         cache_dir=Path(config.node.cache_dir),
         app=config.asterisk.app,
-        trunk=Trunk(networks=networks),
+        trunk=Trunk(
+            networks=("127.0.0.0/8", *peers),
+            host=way.host,
+            transport=way.transport,
+            username=sip.trunk_user,
+            password=sip.trunk_password,
+            register=sip.trunk_register,
+            domain=sip.trunk_domain,
+            calls=sip.trunk_calls,
+            softphone=way.softphone,
+        ),
         softphones=tuple(Softphone(name, f"Extension {name}") for name in config.sip.softphones),
         database=DATABASE,
         database_url=config.postgres.url,

@@ -15,7 +15,7 @@ from tests.contract.outbound.conftest import NUMBER, OURS, PREMIUM, Street
         (486, 17, "BUSY"),
         (600, 17, "BUSY"),
         (480, 19, "NOANSWER"),
-        (408, 18, "NOANSWER"),
+        (408, 18, "CHANUNAVAIL"),
         (404, 1, "CHANUNAVAIL"),
         (410, 22, "CHANUNAVAIL"),
         (403, 21, "CHANUNAVAIL"),

@@ -43,15 +43,44 @@ def test_every_door_is_on_loopback_by_default(tmp_path: Path) -> None:
     assert all(bind.startswith("127.0.0.1") for bind in binds)
 
 
-def test_the_contexts_that_calls_come_in_by_have_no_way_out(tmp_path: Path) -> None:
-    text = rendered(tmp_path)["extensions.conf"]
-    assert "include" not in re.sub(r"^;.*$", "", text, flags=re.MULTILINE)
-    assert "Dial(" not in context(text, "from-trunk")
-    dials = re.findall(r"Dial\(([^)]*)\)", re.sub(r"^;.*$", "", text, flags=re.MULTILINE))
-    assert dials
-    for dial in dials:
-        assert dial.startswith("PJSIP/${EXTEN},")
-        assert dial.endswith(",i")
+TRUNKS = [
+    Trunk(host="sip.carrier.example:5060"),
+    Trunk(
+        host="198.51.100.7:5060", transport="tcp", username="us", password="p" * 12, register=True, domain="a.example"
+    ),
+    Trunk(softphone="1002"),
+    Trunk(),
+]
+
+
+@pytest.mark.parametrize("trunk", TRUNKS)
+def test_one_context_leads_to_the_trunk_and_nothing_leads_there_but_the_controller(
+    tmp_path: Path, trunk: Trunk
+) -> None:
+    text = re.sub(r"^;.*$", "", rendered(tmp_path, trunk=trunk)["extensions.conf"], flags=re.MULTILINE)
+    assert "include" not in text
+    contexts = {name: context(text, name) for name in re.findall(r"^\[([a-z-]+)\]$", text, re.MULTILINE)}
+    dialling = {name for name, body in contexts.items() if "Dial(" in body}
+    assert dialling == {"extensions", "rappel-outbound"}
+    for name, body in contexts.items():
+        for dial in re.findall(r"Dial\((.*)\)$", body, re.MULTILINE):
+            assert dial.startswith("PJSIP/${EXTEN}," if name == "extensions" else "${WAY},${RING_S},i")
+        # Neither a jump nor a subroutine of another context leads out, and no technology is named elsewhere.
+        if name != "rappel-outbound":
+            assert not re.search(r"(Goto|GotoIf|Gosub|GosubIf|Macro|Exec\w*)\(.*rappel-outbound", body)
+            assert "trunk@" not in body
+            assert "@trunk" not in body
+            assert not re.search(r"(Originate|Transfer|FollowMe|Queue|Page|ChanIsAvail)\(", body)
+    assert contexts["rappel-outbound"].count("Dial(") == 1
+
+
+def test_a_trunk_s_way_out_is_one_line_of_its_address_of_record(tmp_path: Path) -> None:
+    text = rendered(tmp_path, trunk=TRUNKS[1])["pjsip.conf"]
+    assert "contact = sip:198.51.100.7:5060\\;transport=tcp" in text
+    assert "from_domain = a.example" in text
+    assert "server_uri = sip:198.51.100.7:5060\\;transport=tcp" in text
+    assert "client_uri = sip:us@198.51.100.7:5060" in text
+    assert "type = registration" not in rendered(tmp_path, trunk=TRUNKS[0])["pjsip.conf"]
 
 
 def test_nobody_may_make_us_dial_by_transfer(tmp_path: Path) -> None:
@@ -74,7 +103,7 @@ def test_modules_are_listed_one_by_one(tmp_path: Path) -> None:
 
 
 def test_a_trunk_with_a_login_and_a_nat(tmp_path: Path) -> None:
-    trunk = Trunk(networks=("203.0.113.7/32",), contact="sip:carrier.example", username="u", password="p" * 12)
+    trunk = Trunk(networks=("203.0.113.7/32",), host="carrier.example:5060", username="u", password="p" * 12)
     text = rendered(tmp_path, trunk=trunk, external_address="198.51.100.4", local_networks=("192.168.0.0/16",))[
         "pjsip.conf"
     ]
