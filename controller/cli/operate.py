@@ -10,10 +10,11 @@ import click
 
 from controller.cli.common import completed, stack_settings
 from controller.config import load_config
+from controller.errors import SetupError
 from controller.postgres import versions
 from controller.runtime import asterisk as asterisk_runtime
 from controller.runtime import doctor as examination
-from controller.runtime import example_agents
+from controller.runtime import example_agents, voicebundle
 from controller.runtime import postgres as postgres_runtime
 from controller.runtime import secrets as stack_secrets
 from controller.runtime.render import render_folder
@@ -49,6 +50,11 @@ def setup(context: click.Context) -> None:
     if not settings.database_url:
         postgres = postgres_runtime.find()
         click.echo(f"Postgres {postgres.version}: {postgres.bin}")
+    try:
+        voicebundle.build(settings.cache_dir)
+        click.echo("Calls from web pages: built")
+    except SetupError as error:
+        click.echo(f"Calls from web pages: off, all else works. {error}", err=True)
 
 
 @click.command()

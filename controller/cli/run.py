@@ -13,9 +13,10 @@ import click
 
 from controller.cli.common import completed, open_store, stack_settings
 from controller.config import Config, load_config
+from controller.errors import SetupError
 from controller.postgres import versions
 from controller.postgres.agents import PostgresAgents
-from controller.runtime import example_agents, example_crm
+from controller.runtime import example_agents, example_crm, voicebundle
 from controller.runtime.stack import EmbeddedStack
 
 _READY_LIMIT_S = 60.0
@@ -51,9 +52,11 @@ async def _run(config_path: str | None) -> int:
         supervised = asyncio.create_task(stack.supervise(command, stop))
         try:
             greeting = asyncio.create_task(_greet(config_path, began))
+            voice = asyncio.create_task(_build_voice(stack.settings.cache_dir))
             code = await supervised
         finally:
             greeting.cancel()
+            voice.cancel()
             await crm.stop()
             if stop.is_set():
                 click.echo("\nStopping Asterisk and Postgres ...", err=True)
@@ -65,6 +68,14 @@ async def _seed_agents(stack: EmbeddedStack) -> None:
     """Give an empty, embedded database the example company's agents."""
     async with open_store(stack.dsn) as store:
         await example_agents.seed(PostgresAgents(store), stack.settings.state_dir / example_agents.FILE)
+
+
+async def _build_voice(cache: Path) -> None:
+    """Build what pages need for calls, beside everything else: the centre does not wait for it."""
+    try:
+        await asyncio.to_thread(voicebundle.build, cache)
+    except SetupError as error:
+        click.echo(f"Calls from web pages are off, all else works: {error} Try again with: make setup", err=True)
 
 
 async def _greet(config_path: str | None, began: float) -> None:

@@ -5,7 +5,6 @@ Who hears whom is told by the tone that each says.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from controller.calls.voice.service import VoiceService
 from controller.softphone.phone import Phone
 from controller.web.pages import listen
 from tests.rig import freeports
-from tests.rig.agents import FIRST_NUMBER, rings, write_queues
+from tests.rig.agents import FIRST_NUMBER, write_queues
 from tests.rig.browser import Browser, Tab, browsing, find, write_tone
 from tests.rig.centre import Centre, until
 from tests.rig.stage import HZ, Stage, staged
