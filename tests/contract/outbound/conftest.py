@@ -161,10 +161,25 @@ def new_attempt() -> AttemptId:
     return AttemptId(secrets.token_hex(16))
 
 
+async def reconnected(street: Street) -> None:
+    """Return once the controller has found an Asterisk that was started again."""
+    await street.controller.driver.connection.ready(15)
+
+
 async def until(condition: Callable[[], Awaitable[bool]], limit_s: float = LIMIT_S) -> None:
     async with asyncio.timeout(limit_s):
         while not await condition():
             await asyncio.sleep(0.02)
+
+
+Build = Callable[..., Awaitable[Street]]
+
+
+@pytest_asyncio.fixture
+async def build(asterisk_install: AsteriskInstall) -> AsyncIterator[Build]:
+    """Builds streets with a trunk of the test's choice."""
+    async with AsyncExitStack() as stack:
+        yield lambda **changes: a_street(asterisk_install, stack, **changes)
 
 
 @pytest_asyncio.fixture
@@ -173,7 +188,9 @@ async def street(asterisk_install: AsteriskInstall) -> AsyncIterator[Street]:
         yield await a_street(asterisk_install, stack)
 
 
-async def a_street(install: AsteriskInstall, stack: AsyncExitStack, **changes: Any) -> Street:
+async def a_street(
+    install: AsteriskInstall, stack: AsyncExitStack, rtp_timeout_s: int = 60, **changes: Any
+) -> Street:
     """Build one; `changes` are fields of `Trunk`."""
     port, sip = freeports.block(), freeports.block()
     stack.callback(freeports.release, port)
@@ -182,7 +199,8 @@ async def a_street(install: AsteriskInstall, stack: AsyncExitStack, **changes: A
     rig = Rig(install)
     stack.push_async_callback(rig.end)
     chosen: dict[str, Any] = {"networks": (f"{CARRIER}/32",), "host": f"{CARRIER}:{sip}"}
-    asterisk = await rig.boot(controller_port=port, trunk=Trunk(**(chosen | changes)))
+    trunk = Trunk(**(chosen | changes))
+    asterisk = await rig.boot(controller_port=port, trunk=trunk, rtp_timeout_s=rtp_timeout_s)
     door = Door(None, asterisk.secrets.controller_user, asterisk.secrets.controller_password)
     await door.open("127.0.0.1", port)
     stack.callback(door.refuse)
