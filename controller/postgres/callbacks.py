@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -67,6 +68,8 @@ class PostgresCallbacks:
         self._margin_s = margin_s
         self._clock = clock
         self._token = 0
+        self._line: dict[UUID, tuple[int, Request]] = {}
+        """What `due` brought last, with the version of each row."""
 
     async def add(self, request: Request, *, idempotency_key: str = "", slot_limit: int = 0) -> Added:
         """See `CallbackStore.add`. A key stands for its request for `KEY_S`; let it name its asker as well."""
@@ -109,10 +112,22 @@ class PostgresCallbacks:
         return [request_of(row) for row in found]
 
     async def due(self, now: datetime, limit_per_queue: int = 200) -> Sequence[Request]:
-        """See `CallbackStore.due`: by queue, and in each as the floor orders its line (`controller.acd.line`)."""
+        """See `CallbackStore.due`: by queue, and in each as the floor orders its line (`controller.acd.line`).
+
+        It is asked every second or oftener: what has not changed since the last time is not read again.
+        """
         await self._store.fetch("callbacks/wake", now, WAKE_ROWS)
         elders = now - timedelta(seconds=ELDER_S)
-        return [request_of(row) for row in await self._store.fetch("callbacks/line", elders, limit_per_queue, now)]
+        line = [
+            (key, version) for key, version in await self._store.fetch("callbacks/line", elders, limit_per_queue, now)
+        ]
+        known = self._line
+        found = {key: known[key] for key, version in line if key in known and known[key][0] == version}
+        if missing := [key for key, _ in line if key not in found]:
+            for row in await self._store.fetch("callbacks/due", missing):
+                found[row["request_id"]] = (row["version"], request_of(row))
+        self._line = found
+        return [found[key][1] for key, _ in line if key in found]
 
     async def next_due_at(self) -> datetime | None:
         """Return when the next scheduled request falls due."""

@@ -162,6 +162,18 @@ async def test_the_line_is_ordered_as_the_floor_orders_it(callbacks: PostgresCal
     assert await callbacks.due(NOW, 3) == [eldest, elder, urgent, support]
 
 
+async def test_a_line_that_was_read_before_is_read_again_where_it_changed(callbacks: PostgresCallbacks):
+    first, second, third = (request() for _ in range(3))
+    for each in (first, second):
+        await callbacks.add(each)
+    assert await callbacks.due(NOW) == [first, second]
+    changed = await callbacks.change(first.request_id, {"customer": Customer("Ann")}, at=NOW)
+    await callbacks.cancel(second.request_id, "", NOW)
+    await callbacks.add(third)
+    assert await callbacks.due(NOW) == [changed, third]
+    assert await callbacks.due(NOW) == [changed, third]
+
+
 async def test_what_falls_due_waits_and_what_is_over_expires(callbacks: PostgresCallbacks):
     soon = request(state=RequestState.SCHEDULED, due_at=NOW + MINUTE, entered_at=NOW + MINUTE)
     late = request(state=RequestState.SCHEDULED, due_at=NOW + DAY, entered_at=NOW + DAY, expires_at=NOW + 2 * DAY)

@@ -1,0 +1,243 @@
+"""Measures the store of call-backs while very many are open: claims a second, and how long the line takes to read.
+
+`python -m bench.callbacks [--open 100000] [--claims 4000] [--workers 10]`, or `python -m bench --only callbacks`. A
+Postgres of its own, with fsync; nothing else of Rappel runs. A claim is the transaction that a dial waits for, by the
+code and the statements of production.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import processes, report
+from controller.acd.model import AgentId
+from controller.callback.model import Attempt, AttemptId, NextStep, Outcome, RequestId, RequestState
+from controller.calls.callback.store import Lease
+from controller.errors import RappelError
+from controller.outbound.model import Number
+from controller.postgres import migrations
+from controller.postgres.callbacks import PostgresCallbacks
+from controller.postgres.store import PostgresStore
+from controller.runtime import postgres as postgres_runtime
+from controller.runtime.postgres import PostgresServer
+
+HERE = Path(__file__).parent
+QUEUES = 20
+FILL_ROWS = 10_000
+_FILL = """
+insert into callback_requests (
+    request_id, queue, number, "when", source, purpose, language, zone, created_at, entered_at, due_at, expires_at,
+    first, priority, state, customer_name, customer_reason, consent_text, consent_version, consent_at, consent_ip,
+    consent_call_id, page, campaign)
+select lpad(to_hex(n), 32, '0')::uuid, 'queue' || lpad((n % $3)::text, 2, '0'), '+331' || lpad(n::text, 8, '0'),
+       'asap', 'web', 'requested', 'fr', 'Europe/Paris', t, t,
+       case when later then t + interval '1 day' else t end,
+       t + interval '2 days', 'customer', n % 3, case when later then 'scheduled' else 'waiting' end,
+       'Customer ' || n, 'About my order', 'Call me at this number about my request.', '1', t, '192.0.2.7', '',
+       'https://shop.example/contact', 'winter'
+from generate_series($1::integer, $2::integer - 1) n,
+     lateral (select now() - make_interval(secs => (n * 7919) % 3600), (n / $3) % 4 = 0) at(t, later)
+"""
+_LINE_INDEXES = ("callback_requests_elders", "callback_requests_line")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many requests are open, how many are claimed in each turn, and by how many workers at once."""
+
+    open: int = 100_000
+    claims: int = 4_000
+    workers: int = 10
+    looks: int = 50
+
+
+@dataclass
+class Turn:
+    """One measurement: how many a second, and how long one took, ms."""
+
+    what: str
+    a_second: float
+    p50_ms: float
+    p99_ms: float
+    worst_ms: float
+
+
+async def run(plan: Plan, results: Path, tell: Callable[[str], None]) -> None:
+    """Measure, print, and write everything to a file in `results`."""
+    load = processes.load_average()
+    folder = Path(tempfile.mkdtemp(prefix="rappel-bench-"))
+    server = PostgresServer(postgres_runtime.find(), folder / "postgres")
+    try:
+        await server.start()
+        dsn = await server.create_database("rappel")
+        await migrations.upgrade(dsn)
+        turns = await _measure(plan, dsn, tell)
+    finally:
+        await server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    print(table(plan, turns))
+    print(report.write(results, None, None, load=load, callbacks=[asdict(turn) for turn in turns]))
+
+
+def table(plan: Plan, turns: Sequence[Turn]) -> str:
+    """Return what was measured as a table."""
+    lines = [
+        f"{plan.open} open requests in {QUEUES} queues",
+        "| | a second | p50 / p99 / worst, ms |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {turn.what} | {turn.a_second:,.0f} | {turn.p50_ms:.2f} / {turn.p99_ms:.2f} / {turn.worst_ms:.2f} |"
+        for turn in turns
+    ]
+    return "\n".join(lines)
+
+
+def turn_of(what: str, seconds: float, took: Sequence[float]) -> Turn:
+    """Return the figures of a turn of `seconds` in which single ones `took` so many seconds each."""
+    ordered = sorted(took)
+    return Turn(
+        what,
+        len(ordered) / seconds,
+        ordered[len(ordered) // 2] * 1000,
+        ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000,
+        ordered[-1] * 1000,
+    )
+
+
+async def _measure(plan: Plan, dsn: str, tell: Callable[[str], None]) -> list[Turn]:
+    async with AsyncExitStack() as stack:
+        stores = [PostgresStore(dsn) for _ in range(plan.workers)]
+        for store in stores:
+            stack.push_async_callback(store.close)
+        tell(f"writing {plan.open} requests")
+        pool = await stores[0].pool()
+        for first in range(0, plan.open, FILL_ROWS):
+            await pool.execute(_FILL, first, min(plan.open, first + FILL_ROWS), QUEUES)
+        await pool.execute("vacuum analyze callback_requests")
+        callbacks = PostgresCallbacks(stores[0])
+        lease = await callbacks.lease("bench", 3600)
+        if lease is None:
+            raise RappelError("another one holds the right to dial in a database of the bench's own: run it again")
+        waiting = _waiting(plan.open)
+        turns = []
+        tell("claims")
+        turns.append(await _claims("claim, one at a time", [callbacks], lease, waiting, plan.claims))
+        one_pool = [PostgresCallbacks(stores[0])] * plan.workers
+        what = f"claim, {plan.workers} at once, one process (4 connections)"
+        turns.append(await _claims(what, one_pool, lease, waiting, plan.claims))
+        each_own = [PostgresCallbacks(store) for store in stores]
+        what = f"claim, {plan.workers} at once, a connection each"
+        turns.append(await _claims(what, each_own, lease, waiting, plan.claims))
+        turns.append(await _ends(callbacks, plan.claims))
+        tell("the line")
+        turns += await _looks(callbacks, plan.looks)
+        tell("without the indexes of the line")
+        for index in _LINE_INDEXES:
+            await pool.execute(f"drop index {index}")
+        turns.append(await _timed("due, 200 of each queue, without its indexes", callbacks.due, 3, 200))
+        return turns
+
+
+def _waiting(open_: int) -> Iterator[RequestId]:
+    """The ids of those who wait, in no order."""
+    numbers = [number for number in range(open_) if number // QUEUES % 4]
+    random.Random(1).shuffle(numbers)
+    return (RequestId(f"{number:032x}") for number in numbers)
+
+
+async def _claims(
+    what: str, workers: Sequence[PostgresCallbacks], lease: Lease, waiting: Iterator[RequestId], claims: int
+) -> Turn:
+    took: list[float] = []
+
+    async def work(callbacks: PostgresCallbacks, share: Sequence[RequestId]) -> None:
+        for request_id in share:
+            attempt = _attempt(request_id)
+            began = time.perf_counter()
+            if await callbacks.claim(attempt, lease) is None:
+                raise RappelError(
+                    "a claim of one who waits was refused: the bench is wrong, or the machine stood still"
+                )
+            took.append(time.perf_counter() - began)
+
+    shares = [[next(waiting) for _ in range(claims // len(workers))] for _ in workers]
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for callbacks, share in zip(workers, shares, strict=True):
+            group.create_task(work(callbacks, share))
+    return turn_of(what, time.perf_counter() - began, took)
+
+
+def _attempt(request_id: RequestId) -> Attempt:
+    return Attempt(
+        attempt_id=AttemptId(f"{random.getrandbits(128):032x}"),
+        request_id=request_id,
+        fence=0,
+        number=Number(""),
+        caller_id="+33199000000",
+        agent=AgentId("claire.d"),
+        node="bench",
+        claimed_at=datetime.now(UTC),
+    )
+
+
+async def _ends(callbacks: PostgresCallbacks, ends: int) -> Turn:
+    took = []
+    started = time.perf_counter()
+    for attempt in (await callbacks.in_flight())[:ends]:
+        at = datetime.now(UTC)
+        began = time.perf_counter()
+        await callbacks.end_attempt(attempt.attempt_id, Outcome.TALKED, 16, at, NextStep(state=RequestState.DONE))
+        took.append(time.perf_counter() - began)
+    return turn_of("end of an attempt, one at a time", time.perf_counter() - started, took)
+
+
+async def _looks(callbacks: PostgresCallbacks, looks: int) -> list[Turn]:
+    return [
+        await _timed("due, 200 of each queue", callbacks.due, looks, 200),
+        await _timed("due, 20 of each queue", callbacks.due, looks, 20),
+        await _timed("next_due_at", lambda _, __: callbacks.next_due_at(), looks, 0),
+        await _timed("expire (nothing to do)", lambda now, _: callbacks.expire(now), looks, 0),
+    ]
+
+
+async def _timed(what: str, look: Callable[[datetime, int], Awaitable[object]], looks: int, most: int) -> Turn:
+    took = []
+    started = time.perf_counter()
+    for _ in range(looks):
+        began = time.perf_counter()
+        await look(datetime.now(UTC), most)
+        took.append(time.perf_counter() - began)
+    return turn_of(what, time.perf_counter() - started, took)
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.callbacks", description=__doc__)
+    parser.add_argument("--open", type=int, default=Plan.open)
+    parser.add_argument("--claims", type=int, default=Plan.claims)
+    parser.add_argument("--workers", type=int, default=Plan.workers)
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the JSON file")
+    options = parser.parse_args()
+    plan = Plan(options.open, options.claims, options.workers)
+    try:
+        asyncio.run(run(plan, options.results, lambda text: print(text, file=sys.stderr, flush=True)))
+    except RappelError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
