@@ -8,6 +8,7 @@
         origins: ["https://www.velos-mirabelle.example"]
         queue: ventes
         modes: [callback, slot, voice]
+        voice_number: +33 3 53 01 47 00
         countries: [FR, BE, LU]
         kinds: [fixed, mobile]
         consent:
@@ -122,6 +123,7 @@ class SiteFile(msgspec.Struct, frozen=True):
     privacy: Annotated[str, Link()] = ""
     telephone: Annotated[str, Pattern(r"\+?[0-9][0-9 .]{2,24}", "a telephone number")] = ""
     theme: Annotated[Theme, Nested(Theme)] = Theme()
+    voice_number: Annotated[str, Pattern(r"\+?[0-9][0-9 .-]{0,24}|[a-z][a-z0-9]*", "a number of the centre's")] = ""
     per_day: Annotated[int, Integer(1, 100_000)] = 1000
     without_script: Annotated[bool, Flag()] = True
 
@@ -180,6 +182,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     telephone: str = ""
     """What visitors may call instead."""
     theme: Theme = Theme()
+    voice_number: str = ""
+    """The centre's number that a call from the page goes to."""
     per_day: int = 1000
     """Requests of all visitors in a day."""
     without_script: bool = True
@@ -212,6 +216,7 @@ def compile_site(
         privacy=file.privacy,
         telephone=file.telephone,
         theme=file.theme,
+        voice_number=file.voice_number,
         per_day=file.per_day,
         without_script=file.without_script,
     )

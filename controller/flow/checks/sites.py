@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from controller.flow.drafts import CentreDraft
+from controller.flow.release import number_forms
 
 
 def check_sites(draft: CentreDraft) -> None:
-    """Report sites whose queue calls nobody back."""
+    """Report sites whose queue calls nobody back, or whose calls from the page lead nowhere."""
     queues = draft.table("queues")
+    country = draft.head.get("country", "FR")
+    numbers = {form for number in draft.table("numbers") for form in (number, *number_forms(number, country))}
     for name, site in draft.table("sites").items():
+        wanted = site.file.voice_number
+        if "voice" in site.file.modes and not wanted:
+            message = f"visitors of '{name}' may talk from the page, and no number says with whom"
+            draft.findings.error(site.mark, "site-voice", message, "add voice_number: one of numbers:")
+        elif wanted and numbers.isdisjoint({wanted, *number_forms(wanted, country)}):
+            message = f"calls from the page of '{name}' go to {wanted}, which is none of the centre's numbers"
+            draft.findings.error(site.mark, "site-voice", message, "write one of numbers:, or add it there")
         queue = queues.get(site.file.queue)
         if queue is None:
             continue  # told of already: there is no such queue

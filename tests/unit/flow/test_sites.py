@@ -18,6 +18,7 @@ FULL = """
     origins: ["https://www.shop.example", "http://localhost:8000"]
     languages: [en, fr]
     modes: [callback, slot, voice]
+    voice_number: "100"
     countries: [FR, BE]
     kinds: [fixed]
     consent: {version: 2026-11, text: {fr: Oui., en: "Yes."}}
@@ -60,6 +61,7 @@ def test_everything_an_operator_writes_arrives() -> None:
         privacy="https://www.shop.example/privacy",
         telephone="+33 1 23 45 67 89",
         theme=Theme(colour="#123456", position="left"),
+        voice_number="100",
         per_day=50,
         without_script=False,
     )
@@ -93,6 +95,9 @@ def test_a_site_without_a_privacy_link_is_warned_of() -> None:
         ("queue: support, privacy: 'https://[x'", "link", "https://"),
         ("queue: support, theme: {colour: red}", "form", ""),
         ("queue: support, telephone: 12<b>", "form", ""),
+        ("queue: support, modes: [voice]", "site-voice", "voice_number"),
+        ("queue: support, modes: [voice], voice_number: 4444", "site-voice", "numbers:"),
+        ("queue: support, voice_number: '*11'", "form", ""),
         ("queue: support, per_day: 0", "number", ""),
         ("queue: support, origin: x", "unknown-key", "did you mean 'origins'?"),
     ],
