@@ -75,7 +75,7 @@ doctor: $(VENV)/.run ## Look for what would keep calls from working
 
 # --- develop ----------------------------------------------------------------------------------------------
 
-.PHONY: test unit check format bench listen clean
+.PHONY: test unit check pages format bench listen clean
 test: setup-dev ## All checks and all tests, on a real Asterisk and a real Postgres
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/flows tests/simulation
@@ -94,6 +94,9 @@ check: setup-dev ## Style, types, structure, Docker files, the example centre
 	$(BIN)/rappel check ivr_flows
 	$(BIN)/rappel test ivr_flows
 	tools/check_docker
+
+pages: ## Build the scripts that pages include, after a change in pages/ (needs Node)
+	cd pages && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 
 format: setup-dev ## Format and repair what can be repaired
 	$(BIN)/ruff check --fix
