@@ -12,6 +12,7 @@ from controller.flow.calendar import zones
 from controller.flow.calendars import CalendarDraft, CalendarKind
 from controller.flow.findings import clipped, did_you_mean
 from controller.flow.kinds import ListOf, MapOf, Nested, Pattern, RefTo, Text, Word
+from controller.flow.outboundkinds import TARIFF_CLASS, OutboundDraft, OutboundKind
 from controller.flow.prompts import LANGUAGES, Prompt, PromptTable
 from controller.flow.queuekinds import QueueDraft, QueueKind
 from controller.flow.reading import BAD, Context, Kind, as_text
@@ -20,10 +21,15 @@ from controller.flow.sitekinds import SITE_NAME, SiteDraft, SiteKind
 from controller.flow.yamltext import Node
 
 CENTRE_FILE = "centre.yaml"
-LATER_KEYS = dict.fromkeys(
-    ("callbacks", "agents", "companies", "trunks", "purposes", "tariffs"),
-    "this version of Rappel does not have these yet; delete the key, or install a later version",
-)
+LATER_KEYS = {
+    **dict.fromkeys(
+        ("agents", "companies", "trunks"),
+        "this version of Rappel does not have these yet; delete the key, or install a later version",
+    ),
+    "callbacks": "how customers are called back stands with each queue, under callback:",
+    "purposes": "what each purpose asks for is law, not a setting; a queue's callback: names its purpose",
+    "tariffs": "tariffs stand under outbound:",
+}
 _HOST = re.compile(r"(?:(https?)://)?([A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?::([0-9]{1,5}))?/?")
 _PORTS = {"http": 80, "https": 443}
 
@@ -72,7 +78,7 @@ class NumberEntry(msgspec.Struct, frozen=True):
 
     flow: Annotated[str, RefTo("flow")]
     language: Annotated[str, Word(*LANGUAGES)] = ""
-    tariff_class: Annotated[str, Pattern(r"[a-z][a-z0-9_-]{0,31}", "a tariff class such as free or shared")] = ""
+    tariff_class: Annotated[str, Pattern(TARIFF_CLASS, "a tariff class such as free or shared")] = ""
     title: Annotated[str, Text()] = ""
 
 
@@ -112,5 +118,6 @@ class CentreFile(msgspec.Struct, frozen=True):
     skills: Annotated[dict[str, str], MapOf(Text(80))] = {}
     queues: Annotated[dict[str, QueueDraft], MapOf(QueueKind())] = {}
     sites: Annotated[dict[str, SiteDraft], MapOf(SiteKind(), SITE_NAME, "a site's name such as boutique")] = {}
+    outbound: Annotated[OutboundDraft | None, OutboundKind()] = None
     http: Annotated[HttpRules, Nested(HttpRules)] = HttpRules(())
     prompts: Annotated[dict[str, Prompt | None], PromptTable()] = {}

@@ -15,6 +15,7 @@ from controller.flow.drafts import CentreDraft, FlowDraft, FlowFile, read_centre
 from controller.flow.findings import Finding, Findings, Mark, Severity, clipped
 from controller.flow.kinds import NAME
 from controller.flow.linking import compile_expr, find_secrets, link
+from controller.flow.outboundkinds import compile_outbound
 from controller.flow.prompts import LANGUAGES, Prompt
 from controller.flow.queues import compile_queue
 from controller.flow.release import Extension, Flow, Number, Release, number_forms
@@ -121,6 +122,9 @@ def _build(draft: CentreDraft, digest: str, remarks: tuple[Finding, ...]) -> Rel
             for name, entry in draft.table("queues").items()
         },
         sites=_sites(draft, country),
+        outbound=compile_outbound(
+            head.get("outbound"), tuple(draft.table("numbers")), country, head.get("zone", "Europe/Paris")
+        ),
         remarks=remarks,
     )
 

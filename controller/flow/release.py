@@ -21,6 +21,7 @@ from controller.flow.sitekinds import Site
 from controller.flow.spoken.mailbox import MAILBOX
 from controller.flow.spoken.waiting import WAITING
 from controller.flow.steps.base import DayStatus, Defaults, Step
+from controller.outbound.model import OutboundRules
 
 APOLOGY = "excuse"
 """The prompt played before a call ends for a fault or a limit; the fragment of that name, if there is none."""
@@ -107,6 +108,8 @@ class Release(msgspec.Struct, frozen=True):
     queues: dict[str, QueuePlan] = {}
     sites: dict[str, Site] = {}
     """Pages on which visitors may ask to be called, by name."""
+    outbound: OutboundRules = OutboundRules()
+    """What calls outside are allowed; without a section of centre.yaml, none."""
     remarks: tuple[Finding, ...] = ()
     """Warnings and notes of the load."""
 

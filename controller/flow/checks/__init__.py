@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from controller.flow.checks.callbacks import check_callbacks
 from controller.flow.checks.centre import check_centre
+from controller.flow.checks.outbound import check_outbound
 from controller.flow.checks.queues import check_queues
 from controller.flow.checks.references import check_references
 from controller.flow.checks.sites import check_sites
@@ -22,6 +23,7 @@ CHECKS: tuple[Callable[[CentreDraft], None], ...] = (
     check_centre,
     check_queues,
     check_callbacks,
+    check_outbound,
     check_sites,
 )
 

@@ -32,7 +32,8 @@ CLIENT = flow(STEPS).replace("flow: accueil", "flow: rappel")
 
 
 def centre(callback: str = FULL, queue: str = "calendar: bureau") -> str:
-    return f"{CENTRE.rstrip()}\nqueues:\n  autre:\n  support:\n    {queue}\n    callback: {callback}"
+    outbound = '\noutbound: {caller_id: "+33123456789"}\n'
+    return f"{CENTRE.rstrip()}\nqueues:\n  autre:\n  support:\n    {queue}\n    callback: {callback}{outbound}"
 
 
 def plan_of(callback: str = FULL) -> CallbackPlan:

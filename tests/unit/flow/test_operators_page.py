@@ -12,6 +12,7 @@ from controller.flow.callbackkinds import CallbackFile
 from controller.flow.centre import CentreFile
 from controller.flow.drafts import FlowFile
 from controller.flow.kinds import ListOf, Nested
+from controller.flow.outboundkinds import OutboundFile
 from controller.flow.queuekinds import QueueFile
 from controller.flow.reading import fields_of
 from controller.flow.sitekinds import SiteFile
@@ -36,7 +37,17 @@ def keys_of(model: type[msgspec.Struct]) -> set[str]:
 
 @pytest.mark.parametrize(
     "model",
-    [CentreFile, FlowFile, QueueFile, CallbackFile, SiteFile, ScenarioSpec, Expect, *STEP_TYPES.values()],
+    [
+        CentreFile,
+        FlowFile,
+        QueueFile,
+        CallbackFile,
+        SiteFile,
+        OutboundFile,
+        ScenarioSpec,
+        Expect,
+        *STEP_TYPES.values(),
+    ],
     ids=lambda model: model.__name__,
 )
 def test_every_key_is_on_the_page(model: type[msgspec.Struct]) -> None:
