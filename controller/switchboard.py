@@ -239,8 +239,8 @@ class Switchboard(Protocol):
     async def music(self, party: str, on: bool, music_class: str = "default") -> None:
         """Start or stop music on hold for a party that is not in a bridge, or in a holding one."""
 
-    async def ring(self, on: bool) -> None:
-        """Start or stop the ringing tone for the caller."""
+    async def ring(self, on: bool, party: str = "") -> None:
+        """Start or stop the ringing tone for the caller, or for another party."""
 
     async def mute(self, party: str, on: bool) -> None:
         """Silence what a party says, or let it be heard again."""

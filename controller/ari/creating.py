@@ -26,7 +26,7 @@ async def create(line: Line, plan: LegPlan) -> tuple[models.Channel, bool]:
                     app=line.application,
                     app_args="leg",
                     channel_id=plan.party,
-                    originator=line.channel_id,
+                    originator=None if line.alone else line.channel_id,
                     variables=_variables(plan),
                 )
             ),
@@ -48,9 +48,11 @@ async def contacts(line: Line, endpoint: str) -> tuple[str, ...]:
 
 async def _registered(line: Line, name: str) -> tuple[str, ...]:
     try:
-        found = await line.request(
-            ari.channels_get_channel_var(line.channel_id, variable=f"PJSIP_DIAL_CONTACTS({name})")
-        )
+        variable = f"PJSIP_DIAL_CONTACTS({name})"
+        if line.alone:
+            found = await line.request(ari.asterisk_get_global_var(variable=variable))
+        else:
+            found = await line.request(ari.channels_get_channel_var(line.channel_id, variable=variable))
     except ChannelGone:
         raise
     except AsteriskRefused:  # there is no such endpoint

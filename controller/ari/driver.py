@@ -29,14 +29,17 @@ from controller.ari.lostphones import LostPhones
 from controller.ari.operation import Operation
 from controller.ari.originate import AriOriginator
 from controller.ari.pagelines import AriPageLines
+from controller.ari.parties import Unobserved
 from controller.ari.router import Router
+from controller.ari.switchboard import AriSwitchboard
 from controller.ari.telephone import AriTelephone
 from controller.ari.transport import RoutedTransport
 from controller.ari.trunk import TrunkNumbers
 from controller.callback.model import AttemptId
 from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.errors import AsteriskRefused, ChannelGone, TelephonyError
-from controller.ids import CallId
+from controller.ids import CallId, derived_id
+from controller.ports import AudioLibrary
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +114,22 @@ class AriDriver:
         await self.connection.close()
         await self._http.close()
 
+    def board(self, call_id: CallId, audio: AudioLibrary) -> AriSwitchboard:
+        """Return a board for legs of a call whose caller is not there yet. `let_go` of it afterwards.
+
+        Its caller's party is a channel that never is.
+        """
+        line = Line(
+            call_id,
+            derived_id(call_id, "nobody", 0),
+            application=self._application,
+            transport=self.transport,
+            router=self.router,
+            contacts=self.contacts,
+            alone=True,
+        )
+        return AriSwitchboard(line, link=self.connection, audio=audio, legs=Unobserved())
+
     # --- callers --------------------------------------------------------------------------------------------
 
     def _arrived(self, event: models.StasisStart) -> None:
@@ -144,6 +163,7 @@ class AriDriver:
                 application=self._application,
                 transport=self.transport,
                 router=self.router,
+                contacts=self.contacts,
             )
             return AriTelephone(
                 line,

@@ -59,10 +59,13 @@ class Line:
         transport: Ways,
         router: Router,
         contacts: Contacts | None = None,
+        alone: bool = False,
     ) -> None:
         self.call_id = call_id
         self.channel_id = channel_id
         self.application = application
+        self.alone = alone
+        """There is no channel of a caller (yet): a leg is called before them."""
         self.contacts = contacts or Contacts()
         """What is known of the devices that may be called."""
         self.router = router

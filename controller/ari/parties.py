@@ -17,19 +17,19 @@ _CAUSE_S = 0.25
 """How long the cause of an end is waited for: ChannelDestroyed does not always come."""
 
 
-class _Unobserved:
-    """Takes no note: a snoop channel is nobody's leg."""
+class Unobserved:
+    """Takes no note: a snoop channel is nobody's leg, and one called for a call that may never be is none yet."""
 
     def leg_started(
         self, channel_id: str, channel_name: str, number: str, at: datetime, role: Role = Role.EXTENSION
     ) -> None:
-        pass
+        """See `LegObserver`."""
 
     def leg_answered(self, channel_id: str, at: datetime) -> None:
-        pass
+        """See `LegObserver`."""
 
     def leg_ended(self, channel_id: str, cause: int, cause_text: str, at: datetime, *, by_callee: bool) -> None:
-        pass
+        """See `LegObserver`."""
 
 
 class Parties:
@@ -51,7 +51,7 @@ class Parties:
         """Expect the events of a leg, or of a snoop channel; the same again for the same party, unless it ended."""
         leg = self._legs.get(party)
         if leg is None or leg.ended:
-            leg = self._legs[party] = Leg(party, self._observer if observed else _Unobserved())
+            leg = self._legs[party] = Leg(party, self._observer if observed else Unobserved())
             self.dropped.discard(party)
         return leg
 

@@ -77,6 +77,10 @@ class AriSwitchboard:
         """See `Switchboard.ready`."""
         await self._link.ready(timeout_s)
 
+    def let_go(self) -> None:
+        """Take no more events: whatever is left of the legs stays with Asterisk, or with the call that has them."""
+        self._line.close()
+
     # A flow's own `dial` counts its legs and bridges from 1 too: these are of other kinds.
 
     def leg_id(self, number: int) -> str:
@@ -364,13 +368,14 @@ class AriSwitchboard:
         if not self._sounds.at([party]):  # else it starts when the sound has ended
             await self._line.request(ari.channels_start_moh(party, moh_class=music_class))
 
-    async def ring(self, on: bool) -> None:
+    async def ring(self, on: bool, party: str = "") -> None:
         """See `Switchboard.ring`."""
-        self._ringing = on
+        if not party or party == self.caller:
+            self._ringing = on
         if on:
-            await self._line.request(ari.channels_ring(self.caller))
+            await self._line.request(ari.channels_ring(party or self.caller))
         else:
-            await self._line.attempt(ari.channels_ring_stop(self.caller))
+            await self._line.attempt(ari.channels_ring_stop(party or self.caller))
 
     async def record(
         self, recording: str, target: str, *, max_s: float = 0.0, end_key: str = "", beep: bool = False

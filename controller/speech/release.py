@@ -19,6 +19,7 @@ def prepare_release(folder: Path, cache_dir: Path, release: Release) -> AudioInd
     Raises `FlowError` naming every piece that is missing or broken, `ConfigError` when the cache is unusable.
     """
     notices = {f"say/{language}/{name}" for language, names in NOTICES.items() for name in names}
+    notices |= {"tone/busy", "tone/congestion"}  # for agents whose customer was not reached
     prepared = prepare(folder, cache_dir, release.media() | notices)
     if prepared.problems:
         marks = _marks(release)

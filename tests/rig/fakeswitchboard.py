@@ -254,12 +254,13 @@ class FakeSwitchboard:
         elif party in self.exchange.parties:
             self.exchange.parties[party].music = ""
 
-    async def ring(self, on: bool) -> None:
+    async def ring(self, on: bool, party: str = "") -> None:
+        party = party or self._caller
         await self._ask("ring", on)
         if on:
-            self._party(self._caller).ringing = on
-        elif self._caller in self.exchange.parties:
-            self.exchange.parties[self._caller].ringing = False
+            self._party(party).ringing = on
+        elif party in self.exchange.parties:
+            self.exchange.parties[party].ringing = False
 
     async def record(
         self, recording: str, target: str, *, max_s: float = 0.0, end_key: str = "", beep: bool = False

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from controller.callback.model import Attempt, AttemptState, NextStep, Outcome
+from controller.callback.outcomes import NO_OVERRIDES
 from controller.callback.retry import next_step
 from controller.calls.callback.flights import Ended, Flight, FlightFiles
 from controller.calls.callback.lease import Leader
@@ -47,6 +48,8 @@ class Around:
     files: FlightFiles
     changed: Callable[[Flight], None]
     agent: Callable[[Flight, Callable[[News], None]], WaitingAgent]
+    overrides: Mapping[int, Outcome] = NO_OVERRIDES
+    """What single causes of the trunk mean."""
 
 
 class Books:

@@ -1,46 +1,11 @@
-"""What the end of a dial, or the record of a call, comes to as an outcome."""
+"""What the end of an attempt, as it was followed or as the record tells it, comes to as an outcome."""
 
 from __future__ import annotations
 
-from typing import Final
-
 from controller.callback.model import Outcome
+from controller.callback.outcomes import outcome_of
 from controller.calls.callback.flights import Flight
 from controller.calls.callback.means import Past
-from controller.calls.outbound.ports import DialEnded
-
-_CAUSES: Final = {
-    1: Outcome.UNREACHABLE,  # unallocated
-    2: Outcome.UNREACHABLE,
-    3: Outcome.UNREACHABLE,
-    16: Outcome.NO_ANSWER,
-    17: Outcome.BUSY,
-    18: Outcome.UNREACHABLE,  # switched off
-    19: Outcome.NO_ANSWER,
-    20: Outcome.UNREACHABLE,
-    21: Outcome.REFUSED,
-    22: Outcome.UNREACHABLE,
-    27: Outcome.UNREACHABLE,
-    28: Outcome.UNREACHABLE,
-}
-_STATUSES: Final = {
-    "BUSY": Outcome.BUSY,
-    "NOANSWER": Outcome.NO_ANSWER,
-    "NO ANSWER": Outcome.NO_ANSWER,
-    "CANCEL": Outcome.NO_ANSWER,
-    "CONGESTION": Outcome.FAILED,
-    "CHANUNAVAIL": Outcome.FAILED,
-    "FAILED": Outcome.FAILED,
-}
-
-
-def dial_outcome(news: DialEnded) -> Outcome:
-    """Return the outcome of a dial that nobody answered, by the carrier's cause, else by Asterisk's word for it."""
-    if news.already:
-        return Outcome.LOST
-    if news.cause in _CAUSES and (news.cause != 16 or news.status in ("", "CANCEL", "NOANSWER")):  # noqa: PLR2004 - normal clearing says little
-        return _CAUSES[news.cause]
-    return _STATUSES.get(news.status, Outcome.FAILED)
 
 
 def call_outcome(flight: Flight) -> Outcome:
@@ -64,6 +29,4 @@ def outcome_by_record(flight: Flight, past: Past) -> Outcome | None:
         return call_outcome(flight) if past.ended else None
     if past.status == "ANSWERED":
         return Outcome.VOICEMAIL
-    if past.cause in _CAUSES and past.cause != 16:  # noqa: PLR2004 - normal clearing says little
-        return _CAUSES[past.cause]
-    return _STATUSES.get(past.status)
+    return outcome_of(0, past.status) if past.status else None

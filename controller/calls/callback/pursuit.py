@@ -13,11 +13,12 @@ import structlog
 
 from controller.acd.model import OfferOutcome, Refused
 from controller.callback.model import AttemptState, First, NextStep, Outcome, RequestState, Source
+from controller.callback.outcomes import outcome_of
 from controller.calls.callback.books import AGAIN_S, Around, Books
 from controller.calls.callback.flights import Ended, Flight
 from controller.calls.callback.means import Past, WaitingAgent
 from controller.calls.callback.news import AgentGone, AgentReady, Cancel, News, Over, Queued, Replied, Talked
-from controller.calls.callback.outcomes import call_outcome, dial_outcome, outcome_by_record
+from controller.calls.callback.outcomes import call_outcome, outcome_by_record
 from controller.calls.callback.store import Lease
 from controller.calls.outbound.ports import DialAnswered, DialEnded, DialRinging, DialState
 from controller.errors import AsteriskRefused, StoreError, TelephonyError
@@ -228,7 +229,8 @@ class Pursuit:
             self._look_in(0.0)
             self._absent_since = self._around.clock.monotonic() - GRACE_S
         else:
-            self._end(dial_outcome(news), news.cause)
+            outcome = outcome_of(news.cause, news.status, overrides=self._around.overrides)
+            self._end(outcome, news.cause)
 
     def _end_cancelled(self, cause: int = 0) -> None:
         """It was ended by us. A customer who had asked for the call is not to lose it because an agent hung up."""
