@@ -36,7 +36,11 @@ class Bundle:
             self._read()
         except OSError:
             raise web.HTTPNotFound(text="Calls from pages are off here: run `rappel setup`.\n") from None
-        headers = {hdrs.ETAG: self._etag, "Cross-Origin-Resource-Policy": "cross-origin"}
+        headers = {
+            hdrs.ETAG: self._etag,
+            hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
         if request.headers.get(hdrs.IF_NONE_MATCH) == self._etag:
             return web.Response(status=304, headers=headers)
         response = web.Response(body=self._body, content_type="text/javascript", charset="utf-8", headers=headers)
