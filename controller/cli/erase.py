@@ -32,9 +32,13 @@ def erase(context: click.Context, numbers: tuple[str, ...], by: str, *, yes: boo
 
     erased = asyncio.run(work())
     click.echo(f"Taken out of {erased.calls} calls; {len(erased.recordings)} recordings are erased within minutes.")
+    if erased.callbacks:
+        click.echo(f"Taken out of {erased.callbacks} requests to be called; those that were open are cancelled.")
     for call_id in erased.running:
         click.echo(f"Call {call_id} still runs and was left as it is: erase again when it has ended.", err=True)
-    if erased.running:
+    for request_id in erased.dialling:
+        click.echo(f"Request {request_id} is being dialled and was left as it is: erase again after it.", err=True)
+    if erased.running or erased.dialling:
         context.exit(1)
 
 

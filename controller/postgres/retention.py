@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
+from controller.callback.model import RequestId
 from controller.errors import StoreError
 from controller.ids import CallId
 from controller.numberkey import MIN_KEY_BYTES
@@ -38,7 +39,9 @@ _RECORDS = (
     "outbound_calls",
     "outbound_spent",
     "opt_outs",
+    "callbacks",
 )
+_ERASED = "the customer asked to be forgotten"
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,15 +59,18 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """What became of a number: from how many calls it was taken out.
+    """What became of a number: from how many calls, and requests to be called, it was taken out.
 
     `recordings` are of these calls; their time is over, so that the controller erases the files within minutes.
-    `running` are calls that were left as they are because they have not ended: erase again afterwards.
+    `running` are calls, and `dialling` requests, that were left as they are because they are not over: erase again
+    afterwards. Other open requests are cancelled.
     """
 
     calls: int
     recordings: tuple[ExpiredAudio, ...]
     running: tuple[CallId, ...]
+    callbacks: int = 0
+    dialling: tuple[RequestId, ...] = ()
 
 
 class PostgresRetention:
@@ -100,6 +106,7 @@ class PostgresRetention:
                 counts[kind] = await self._purge(kind, at - timedelta(days=retention.records_days))
         if retention.deliveries_days > 0:
             counts["deliveries"] = await self._purge("deliveries", at - timedelta(days=retention.deliveries_days))
+        await self._purge("callback_keys", at)  # no record: they stand for nothing any more
         return dict(counts)
 
     async def erase(self, numbers: Collection[str], key: bytes, by: str) -> Erased:
@@ -123,6 +130,8 @@ class PostgresRetention:
                 await connection.execute(statement("erase/recordings.sql"), calls, wanted)
                 await connection.execute(statement("erase/calls.sql"), calls, wanted)
                 await connection.execute(statement("erase/outbound.sql"), wanted)
+                dialling = await connection.fetch(statement("erase/callbacks_open.sql"), wanted, _ERASED)
+                callbacks = await connection.fetch(statement("erase/callbacks.sql"), wanted)
                 await connection.execute(statement("erase/noted.sql"), hashes, by, len(calls))
         except AWAY as error:
             raise away(error, self._store.dsn) from error
@@ -130,6 +139,8 @@ class PostgresRetention:
             len(calls),
             tuple(ExpiredAudio(recording_id, path) for recording_id, path in audio),
             tuple(CallId(row[0]) for row in running),
+            len(callbacks),
+            tuple(RequestId(row[0].hex) for row in dialling),
         )
 
     async def erasures(self, number: str, key: bytes) -> Sequence[datetime]:

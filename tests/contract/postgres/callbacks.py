@@ -29,7 +29,7 @@ DAY = timedelta(days=1)
 _numbers = count(1)
 
 
-def request(number: int = 0, **more: object) -> Request:
+def request(number: int = 0, /, **more: object) -> Request:
     """A request for `sales`, due since NOW, of a telephone number of its own unless `number` is given."""
     each = number or next(_numbers) + 10_000
     plain = Request(
