@@ -104,6 +104,19 @@ _ANSWERS: dict[type[Command], tuple[type[Event], ...]] = {
     CancelCallback: (CallbackCancelled,),
     OptOut: (OptedOut,),
 }
+_UNHEARD = (
+    Lookup,
+    AgentAct,
+    ListMessages,
+    FindCallback,
+    ListSlots,
+    AskCallback,
+    ChangeCallback,
+    CancelCallback,
+    OptOut,
+    Answer,
+)
+"""What is done without the caller's hearing anything: the call need not be answered for it."""
 
 
 class _LimitError(Exception):
@@ -297,7 +310,7 @@ class FlowRun(RunView):
         if isinstance(command, Hangup):
             return self._hang_up(command)
         state.messaged = state.messaged or isinstance(command, KeepMessage)
-        if not state.answered and not isinstance(command, Lookup | AgentAct | ListMessages | Answer):
+        if not state.answered and not isinstance(command, _UNHEARD):
             state.deferred = command
             command = Answer()
         state.pending = command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from controller.flow import callbacknow
 from controller.flow.drafts import FlowDraft
 from controller.flow.expressions import ExpressionError, ValueType, compile_expression
 from controller.flow.findings import Findings, Mark
@@ -18,6 +19,7 @@ BUILT_IN = {
     "called.number": ValueType.TEXT,
     "language": ValueType.TEXT,
     "now": ValueType.TEXT,
+    **callbacknow.NAMES,
 }
 """What every expression may read. `now` is RFC 3339 in UTC: `timestamp(now).getHours("Europe/Paris")`."""
 

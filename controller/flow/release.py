@@ -18,11 +18,14 @@ from controller.flow.prompts import Prompt
 from controller.flow.queues import QueuePlan
 from controller.flow.reading import Expr
 from controller.flow.sitekinds import Site
+from controller.flow.spoken.callbacks import CALLBACKS
 from controller.flow.spoken.mailbox import MAILBOX
 from controller.flow.spoken.waiting import WAITING
 from controller.flow.steps.base import DayStatus, Defaults, Step
 from controller.outbound.model import OutboundRules
 
+CALLBACK_TYPES = frozenset({"callback", "callback_cancel", "opt_out"})
+"""The types of steps that say notices about call-backs."""
 APOLOGY = "excuse"
 """The prompt played before a call ends for a fault or a limit; the fragment of that name, if there is none."""
 
@@ -145,7 +148,12 @@ class Release(msgspec.Struct, frozen=True):
                             found |= {f"say/{language}/{name}" for name in spoken.VALUES[language]}
         if self.queues:
             found |= {f"say/{language}/{name}" for language, names in WAITING.items() for name in names}
-        if any(step.type == "messages" for flow in self.flows.values() for step in flow.steps.values()):
+        types = {step.type for flow in self.flows.values() for step in flow.steps.values()}
+        if types & CALLBACK_TYPES:
+            for language, names in CALLBACKS.items():
+                spoken_too = (*names, *spoken.VALUES[language])  # the numbers, days and hours of call-backs
+                found |= {f"say/{language}/{name}" for name in spoken_too}
+        if "messages" in types:
             heard = {
                 language: (*names, *spoken.VALUES[language])  # the days, hours and numbers of messages
                 for language, names in MAILBOX.items()

@@ -63,11 +63,6 @@ class RunView(RunTurn):
         return self._state.frames[-1].step if self._state.frames else ""
 
     @property
-    def language(self) -> str:
-        """The language the caller hears."""
-        return self._state.language
-
-    @property
     def holds_secrets(self) -> bool:
         """Whether the state holds secret values just now."""
         return any(frame.secrets for frame in self._state.frames)

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import phonenumbers
 
-from controller.flow import mailbox
-from controller.flow.commands import Enqueue, MediaId, MessageNote
+from controller.flow import callbacknow, mailbox
+from controller.flow.commands import CallbackNote, Enqueue, MediaId, MessageNote
 from controller.flow.expressions import EvaluationError
 from controller.flow.linking import reads
 from controller.flow.queuenow import NO_QUEUES, ROOT, QueuesNow, value_of
@@ -22,7 +22,7 @@ from controller.flow.release import Flow, Release
 from controller.flow.runstate import Frame, State, clean
 from controller.flow.steps.base import DayStatus, Defaults, Step
 from controller.flow.trace import MASK, MAX_DIGITS
-from controller.flow.visits import Offer, enqueue
+from controller.flow.visits import Offer, enqueue, kept
 
 
 class StepFaultError(Exception):
@@ -158,6 +158,50 @@ class RunTurn:
             no_agents=no_agents,
         )
 
+    @property
+    def caller(self) -> str:
+        """Return the caller's number, "" when withheld; in a call that we made, the customer's."""
+        return self._state.call.caller
+
+    @property
+    def country(self) -> str:
+        """Return the centre's country."""
+        return self.release.country
+
+    @property
+    def zone(self) -> str:
+        """Return the centre's time zone."""
+        return self.release.zone
+
+    @property
+    def language(self) -> str:
+        """Return the language the caller hears."""
+        return self._state.language
+
+    @property
+    def callback(self) -> CallbackNote | None:
+        """Return the request to be called back that the call is about."""
+        return self._state.callback
+
+    @property
+    def is_called(self) -> bool:
+        """Tell whether we have called, for `callback`."""
+        return self._state.call.callback is not None
+
+    def about(self, request: CallbackNote | None) -> None:
+        """From now on the call is about `request`."""
+        self._state.callback = request
+
+    def place(self, queue: str) -> datetime | None:
+        """Return the time of the place that the call has in a queue it has just left."""
+        place = kept(self._state, queue, self.at)
+        return place.entered_at if place is not None else None
+
+    def next_ask(self) -> int:
+        """Return the number of the next request of this call to be called back, from 1."""
+        self._state.asks += 1
+        return self._state.asks
+
     def next_recording(self) -> int:
         """Return the number of the next recording of this call, from 1."""
         self._state.recordings += 1
@@ -190,6 +234,8 @@ class RunTurn:
     def _built_in(self, name: str) -> Any:
         if name.startswith(f"{ROOT}."):
             return value_of(name, self.queues)
+        if name.startswith(f"{callbacknow.ROOT}."):
+            return callbacknow.value_of(name, self._state.callback, called=self.is_called)
         call = self._state.call
         if name == "caller.country":
             return call.country or _country(call.caller, self.release.country)

@@ -41,10 +41,8 @@ def enqueue(
 ) -> Enqueue:
     """Return the command for the next visit of a call, to `queue`; `wait_s` is at most the queue's own."""
     longest_s = release.queues[queue].rules.wait_s
-    kept = state.places.get(queue)
-    if kept is None or (at - kept.left_at).total_seconds() > KEPT_S:
-        kept = Place(at, at)
-    entered_at = kept.entered_at
+    place = kept(state, queue, at) or Place(at, at)
+    entered_at = place.entered_at
     state.visits += 1
     callback_key, callback_after_s = callback or ("", 0.0)
     message_key, message_after_s = message or ("", 0.0)
@@ -53,8 +51,8 @@ def enqueue(
         number=state.visits,
         entered_at=entered_at,
         language=state.language,
-        priority=max(priority, kept.priority),
-        needs={**kept.needs, **(needs or {})},
+        priority=max(priority, place.priority),
+        needs={**place.needs, **(needs or {})},
         wait_s=(at - entered_at).total_seconds() + min(longest_s, wait_s or longest_s),
         callback_key=callback_key,
         callback_after_s=callback_after_s,
@@ -63,6 +61,12 @@ def enqueue(
         no_agents=no_agents,
         progress=_renewed(state.visit, queue, state.visits),
     )
+
+
+def kept(state: State, queue: str, at: datetime) -> Place | None:
+    """Return the place in `queue` that a call left a short time ago, and has again if it comes back by now."""
+    place = state.places.get(queue)
+    return place if place is not None and (at - place.left_at).total_seconds() <= KEPT_S else None
 
 
 def left(state: State, command: Enqueue, event: QueueLeft, at: datetime) -> None:

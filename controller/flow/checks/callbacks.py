@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from controller.flow.calendar import Calendar
 from controller.flow.callbackkinds import CallbackDraft, callable_number
-from controller.flow.drafts import CentreDraft, FlowDraft
-from controller.flow.findings import clipped, did_you_mean
+from controller.flow.drafts import CentreDraft, FlowDraft, closure
+from controller.flow.findings import Mark, clipped, did_you_mean
+from controller.flow.linking import reads
 from controller.flow.prompts import LANGUAGES
 from controller.flow.queuekinds import QueueDraft
 from controller.flow.release import number_forms
+from controller.flow.steps.callback import Callback
 from controller.flow.steps.queue import WaitInQueue
 
 
@@ -20,6 +22,22 @@ def check_callbacks(draft: CentreDraft) -> None:
             _check_flow(name, callback, draft)
             _check_caller_id(callback, draft)
             _check_slots(name, queue, callback, draft)
+    for flow in draft.flows.values():
+        for each in flow.steps.values():
+            if isinstance(each.step, Callback):
+                _check_step(each.step, each.mark, flow, draft)
+
+
+def _check_step(step: Callback, mark: Mark, flow: FlowDraft, draft: CentreDraft) -> None:
+    queue: QueueDraft | None = draft.table("queues").get(step.queue)
+    if queue is not None and queue.whole and queue.file.callback is None:
+        message = f"nobody is called back by the queue '{clipped(step.queue, 40)}'"
+        draft.findings.error(mark, "no-callbacks", message, "add callback: {flow: …} to the queue in centre.yaml")
+    for name, expr in step.data.items():
+        secret = sorted(reads(expr) & flow.secrets)
+        if secret:
+            message = f"'{secret[0]}' is secret and would stand on an agent's screen as '{name}'"
+            draft.findings.error(expr.mark, "secret-shown", message, "leave it out")
 
 
 def _check_flow(name: str, callback: CallbackDraft, draft: CentreDraft) -> None:
@@ -30,6 +48,10 @@ def _check_flow(name: str, callback: CallbackDraft, draft: CentreDraft) -> None:
         message = f"no way leads from the flow '{flow.name}' to a queue step of '{name}'"
         hint = f"whoever accepts the call must reach an adviser: add {{type: queue, queue: {name}, …}}"
         draft.findings.error(callback.flow_mark, "callback-flow", message, hint)
+    elif _answers_itself(flow, name):
+        message = f"whoever answers is put through by '{flow.name}' without a key: an answering machine, too"
+        hint = "ask for a key first, in a menu"
+        draft.findings.warning(callback.flow_mark, "callback-accept", message, hint)
     missing = [each for each in draft.head.get("languages", LANGUAGES) if each not in flow.languages]
     if missing and flow.languages:
         message = f"the flow '{flow.name}' does not speak {', '.join(missing)}, a language of the centre"
@@ -51,6 +73,17 @@ def _leads_to(flow: FlowDraft, queue: str, draft: CentreDraft, above: frozenset[
             if inner is None or _leads_to(inner, queue, draft, above | {flow.name}):
                 return True
     return False
+
+
+def _answers_itself(flow: FlowDraft, queue: str) -> bool:
+    """Whether a queue step can be reached in `flow` without an act of the customer."""
+    onward: dict[str, list[str]] = {}
+    for edge in flow.edges:
+        model = flow.steps[edge.step].model
+        if not edge.moves and model is not None and not model.asks:
+            onward.setdefault(edge.step, []).append(edge.target)
+    steps = (flow.steps[name].step for name in closure(onward, [flow.head.get("start", "")]) if name in flow.steps)
+    return any(isinstance(step, WaitInQueue) and step.queue == queue for step in steps)
 
 
 def _check_caller_id(callback: CallbackDraft, draft: CentreDraft) -> None:

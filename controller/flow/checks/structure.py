@@ -77,7 +77,7 @@ def _waits(flow: FlowDraft, edge: Edge) -> bool:
 def _rings(flow: FlowDraft, name: str) -> bool:
     """Whether somebody may still answer the caller in this step: such a loop is a second try, not silence."""
     model = flow.steps[name].model
-    return model is not None and model.human
+    return model is not None and model.human and not model.asks
 
 
 def circles(edges: Iterable[Edge]) -> list[list[str]]:

@@ -17,6 +17,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal, Protocol
 
 from controller.flow.spoken import en, fr
+from controller.flow.spoken.callbacks import CALLBACKS
 from controller.flow.spoken.mailbox import MAILBOX
 from controller.flow.spoken.notices import NOTICES
 from controller.flow.spoken.waiting import WAITING
@@ -53,7 +54,8 @@ VALUES: Mapping[str, Mapping[str, str]] = {code: each.FRAGMENTS for code, each i
 """Per language: every fragment that values are spoken from, by name, with the text that is recorded for it."""
 
 FRAGMENTS: Mapping[str, Mapping[str, str]] = {
-    code: {**each.FRAGMENTS, **NOTICES[code], **WAITING[code], **MAILBOX[code]} for code, each in _LANGUAGES.items()
+    code: {**each.FRAGMENTS, **NOTICES[code], **WAITING[code], **MAILBOX[code], **CALLBACKS[code]}
+    for code, each in _LANGUAGES.items()
 }
 """The same with every notice."""
 

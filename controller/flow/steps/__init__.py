@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from controller.flow.steps.agent import AgentLogin, AgentLogout, AgentPause, AgentReady, AgentResume
 from controller.flow.steps.base import Step
+from controller.flow.steps.callback import Callback
+from controller.flow.steps.callbackends import CallbackCancel, CallbackFind, NeverAgain
 from controller.flow.steps.decide import Hours, Set, Switch
 from controller.flow.steps.dial import DialExtension
 from controller.flow.steps.entry import CollectDigits, Menu
@@ -29,6 +31,10 @@ _TYPES: tuple[type[Step], ...] = (
     DialExtension,
     WaitInQueue,
     Voicemail,
+    Callback,
+    CallbackFind,
+    CallbackCancel,
+    NeverAgain,
     Subflow,
     Return,
     HangUp,
@@ -42,5 +48,5 @@ _TYPES: tuple[type[Step], ...] = (
 
 STEP_TYPES: Mapping[str, type[Step]] = MappingProxyType({each.type: each for each in _TYPES})
 
-LATER_TYPES = frozenset({"callback", "record", "consent", "rate", "ticket", "pay"})
+LATER_TYPES = frozenset({"record", "consent", "rate", "ticket", "pay"})
 """Types that the language knows and that this version does not run."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 import msgspec
 
-from controller.flow.commands import Command, Enqueue, Event, HungUp, MediaId, MessageNote
+from controller.flow.commands import CallbackNote, Command, Enqueue, Event, HungUp, MediaId, MessageNote
 from controller.flow.findings import Mark
 from controller.flow.kinds import Duration, Exit, Integer
 from controller.flow.reading import Context, Expr, Template
@@ -122,6 +122,39 @@ class Turn(Protocol):
         no_agents: bool = False,
     ) -> Enqueue:
         """Return the command for the next visit to a queue; the offers are a key and the wait before it is told."""
+
+    @property
+    def caller(self) -> str:
+        """Return the caller's number, "" when withheld; in a call that we made, the customer's."""
+
+    @property
+    def country(self) -> str:
+        """Return the centre's country."""
+
+    @property
+    def zone(self) -> str:
+        """Return the centre's time zone."""
+
+    @property
+    def language(self) -> str:
+        """Return the language the caller hears."""
+
+    @property
+    def callback(self) -> CallbackNote | None:
+        """Return the request to be called back that the call is about."""
+
+    @property
+    def is_called(self) -> bool:
+        """Tell whether we have called, for `callback`."""
+
+    def about(self, request: CallbackNote | None) -> None:
+        """From now on the call is about `request`."""
+
+    def place(self, queue: str) -> datetime | None:
+        """Return the time of the place that the call has in a queue it has just left."""
+
+    def next_ask(self) -> int:
+        """Return the number of the next request of this call to be called back, from 1."""
 
     def next_recording(self) -> int:
         """Return the number of the next recording of this call, from 1."""

@@ -28,7 +28,8 @@ FULL = """
 """
 QUEUE = "q: {type: queue, queue: support, next: fin, timeout: fin, full: fin, closed: fin, failed: fin}"
 STEPS = f"{QUEUE}\nfin: {{type: hangup}}"
-CLIENT = flow(STEPS).replace("flow: accueil", "flow: rappel")
+MENU = "m: {type: menu, prompt: p, choices: {1: q}, no_input: {then: fin}, invalid: {then: fin}}"
+CLIENT = flow(f"{MENU}\n{STEPS}").replace("flow: accueil", "flow: rappel")
 
 
 def centre(callback: str = FULL, queue: str = "calendar: bureau") -> str:
@@ -152,10 +153,17 @@ def test_the_flow_leads_to_the_queue() -> None:
     assert [each.rule for each in found(client=elsewhere)] == ["callback-flow"]
 
 
+def test_a_machine_that_answers_is_not_put_through() -> None:
+    at_once = flow(STEPS).replace("flow: accueil", "flow: rappel")
+    findings = found(client=at_once)
+    assert [(each.rule, each.severity) for each in findings] == [("callback-accept", Severity.WARNING)]
+
+
 def test_the_flow_may_lead_there_through_another_flow() -> None:
-    entering = flow("a: {type: subflow, flow: milieu, exits: {done: fin}}\nfin: {type: hangup}").replace(
-        "flow: accueil", "flow: rappel"
-    )
+    asking = MENU.replace("1: q", "1: a")
+    entering = flow(
+        f"{asking}\na: {{type: subflow, flow: milieu, exits: {{done: fin}}}}\nfin: {{type: hangup}}"
+    ).replace("flow: accueil", "flow: rappel")
     middle = flow(f"{QUEUE}\nfin: {{type: return, exit: done}}").replace("flow: accueil", "flow: milieu")
     findings = check_sources(sources(flow(STEPS), centre(), rappel=entering, milieu=middle), RECORDINGS)
     assert [each for each in findings if each.severity is Severity.ERROR] == []
@@ -165,7 +173,7 @@ def test_the_flow_may_lead_there_through_another_flow() -> None:
 
 
 def test_the_flow_speaks_the_languages_of_the_centre() -> None:
-    french = flow(STEPS, "languages: [fr]").replace("flow: accueil", "flow: rappel")
+    french = CLIENT.replace("languages: [fr, en]", "languages: [fr]")
     assert [each.rule for each in found(client=french)] == ["callback-language"]
 
 

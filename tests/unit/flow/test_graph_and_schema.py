@@ -73,7 +73,7 @@ def test_every_type_is_declared_whole(name: str) -> None:
     model = STEP_TYPES[name]
     assert model.type == name
     assert (model.__doc__ or "").strip()
-    assert model.needs <= {"play", "collect", "lookup", "dial", "queue", "record", "agents"}
+    assert model.needs <= {"play", "collect", "lookup", "dial", "queue", "record", "agents", "callback"}
     hints = typing.get_type_hints(model, include_extras=True)
     for field in fields_of(model):
         assert isinstance(field.kind, Kind)

@@ -68,7 +68,7 @@ def test_all_findings_at_once() -> None:
     ("old", "new", "rule"),
     [
         ("type: say,", "type: sey,", "step-type"),
-        ("type: say,", "type: callback,", "not-yet"),
+        ("type: say,", "type: ticket,", "not-yet"),
         ("prompt: salut, next", "promt: salut, next", "unknown-key"),
         ("prompt: salut, next: menu", "prompt: salut", "missing-key"),
         ("prompt: salut, next", "prompt: salu, next", "unknown-prompt"),

@@ -11,7 +11,8 @@ from tests.unit.flow.centres import CENTRE, RECORDINGS, flow, release, sources
 
 QUEUE = "q: {type: queue, queue: support, next: fin, timeout: fin, full: fin, closed: fin, failed: fin}"
 STEPS = f"{QUEUE}\nfin: {{type: hangup}}"
-CLIENT = flow(STEPS).replace("flow: accueil", "flow: rappel")
+MENU = "m: {type: menu, prompt: p, choices: {1: q}, no_input: {then: fin}, invalid: {then: fin}}"
+CLIENT = flow(f"{MENU}\n{STEPS}").replace("flow: accueil", "flow: rappel")
 FULL = """
     queue: support
     title: {fr: Parlons, en: "Let's talk"}

@@ -20,6 +20,7 @@ from controller.flow.spoken import (
     say_phone,
     say_time,
 )
+from controller.flow.spoken.callbacks import CALLBACKS
 from controller.flow.spoken.mailbox import MAILBOX
 from controller.flow.spoken.notices import NOTICES
 from controller.flow.spoken.waiting import WAITING
@@ -43,6 +44,7 @@ def test_every_fragment_of_the_list_is_used(language):
         set(NOTICES[language])
         | set(WAITING[language])
         | set(MAILBOX[language])
+        | set(CALLBACKS[language])
         | set(say_digits("0123456789*#+", language))
     )
     numbers = [*range(1000), *(n * 1000 for n in range(1, 1000)), *(n * 1000 + 1 for n in range(1, 1000))]
