@@ -88,8 +88,7 @@ class Attempt(Inbox):
             case models.ChannelHangupRequest() if channel is not None and channel.id == self.attempt:
                 self._cause = self._cause or hangup_cause(item)
             case models.ChannelDestroyed() if channel is not None and channel.id == self.attempt:
-                self._cause = self._cause or item.cause
-                self.end(item.timestamp)
+                self.end(item.timestamp, item.cause)
             case ChannelLost() if item.channel_id == self.attempt and self.attempt in self.ids:
                 self.end(datetime.now(UTC))
             case Resynchronised() if not self.serving:
@@ -118,10 +117,11 @@ class Attempt(Inbox):
             self.serving = True
             self._tell(DialAnswered(at, machine))
 
-    def end(self, at: datetime) -> None:
+    def end(self, at: datetime, cause: int = 0) -> None:
         """The channel is gone, or the call on it has been let go of: told once."""
         if self.ended:
             return
+        self._cause = self._cause or cause
         self.ended = True
         already = self._word == "already"
         refused = "" if self._word in {"", "first", "ended", "already"} else self._word.upper()

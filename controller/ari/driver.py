@@ -35,7 +35,6 @@ from controller.ari.switchboard import AriSwitchboard
 from controller.ari.telephone import AriTelephone
 from controller.ari.transport import RoutedTransport
 from controller.ari.trunk import TrunkNumbers
-from controller.callback.model import AttemptId
 from controller.calls.incoming import IncomingCall, TelephoneKit
 from controller.errors import AsteriskRefused, ChannelGone, TelephonyError
 from controller.ids import CallId, derived_id
@@ -146,7 +145,7 @@ class AriDriver:
 
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled():
-                self.originator.over(AttemptId(channel.id))
+                self.originator.over(channel.id)
 
         task.add_done_callback(ended)
         return True
@@ -197,6 +196,7 @@ class AriDriver:
         if isinstance(event, models.CallBroadcast):
             self._claim(event.channel.id)
         elif isinstance(event, models.ChannelDestroyed) and _is_a_callers(event.channel):
+            self.originator.over(event.channel.id, event.timestamp, event.cause)
             self._calls.channel_gone(event.channel.id, event.cause, event.cause_txt, event.timestamp)
         elif isinstance(event, models.ChannelHangupRequest) and _is_a_callers(event.channel):
             # Often the last that is heard of a caller: see `Line.final_cause`.

@@ -77,8 +77,8 @@ class AriOriginator:
     # --- `Originator` ---------------------------------------------------------------------------------------
 
     def follow(self, attempt: AttemptId, told: Callable[[DialNews], None]) -> None:
-        """See `Originator.follow`."""
-        self._attempt(attempt).told = told
+        """See `Originator.follow`. What was kept of a time without a controller is told at once."""
+        self._attempt(attempt, told)
 
     def forget(self, attempt: AttemptId) -> None:
         """See `Originator.forget`."""
@@ -190,20 +190,23 @@ class AriOriginator:
             _, *args = channel.dialplan.app_data.split(",")
             self._begin(known, channel, args, datetime.now(UTC))
 
-    def over(self, attempt: AttemptId) -> None:
-        """The call of an answered attempt has ended."""
-        known = self._attempts.get(attempt)
+    def over(self, attempt: str, at: datetime | None = None, cause: int = 0) -> None:
+        """The call of an answered attempt has ended, or its channel is gone."""
+        known = self._attempts.get(AttemptId(attempt))
         if known is not None:
-            known.end(datetime.now(UTC))
+            known.end(at or datetime.now(UTC), cause)
 
     # --- parts ----------------------------------------------------------------------------------------------
 
-    def _attempt(self, attempt: AttemptId) -> Attempt:
+    def _attempt(self, attempt: AttemptId, told: Callable[[DialNews], None] | None = None) -> Attempt:
         known = self._attempts.get(attempt)
         if known is None:
             known = Attempt(attempt, answered=self._answered, unsure=self._unsure, over=self._let_go)
+            known.told = told
             self._attempts[attempt] = known
             self._router.attach(known, *halves(attempt))
+        elif told is not None:
+            known.told = told
         return known
 
     def _let_go(self, attempt: AttemptId) -> None:

@@ -88,8 +88,11 @@ class Router:
         inbox.ids |= fresh
         if self._orphans is None or not fresh:
             return
-        for named, event in self._orphans:
-            if not fresh.isdisjoint(named):
+        kept, self._orphans = self._orphans, deque(maxlen=_ORPHANS)
+        for named, event in kept:
+            if fresh.isdisjoint(named):
+                self._orphans.append((named, event))
+            else:
                 self._put(inbox, event)
 
     def detach(self, *ids: str) -> None:

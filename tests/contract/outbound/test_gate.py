@@ -1,4 +1,4 @@
-"""The dialplan's gate on the real Asterisk: each attempt is let through once, ever, whatever dies; nothing else is."""
+"""The dialplan's gate on the real Asterisk: each attempt is let through once, whatever dies; nothing else is."""
 
 from __future__ import annotations
 
