@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from controller.calls.releases import Releases
 from controller.cli.common import completed, open_store
+from controller.cli.record import show_record
 from controller.config import Config
 from controller.errors import RappelError, StoreError, TelephonyError
 from controller.flow.release import Release
@@ -33,6 +35,7 @@ DEMONSTRATION = (
 balance. The same keys lead there by day and when the shop is closed."""
 _RECORD_WAIT_S = 10.0
 _RING_TIMEOUT_S = 30.0
+_CLOCKS_APART = timedelta(seconds=1)
 _CALLER = "+33199001234"
 
 
@@ -61,6 +64,7 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
     target = f"sip:{number}@{config.sip.bind}:{config.sip.port}"
     here = address_towards(config.sip.bind, config.sip.port)
     click.echo(f"Calling {target} from {caller}: {script}\n")
+    since = datetime.now(UTC) - _CLOCKS_APART
     async with Phone((here, 0), user=caller) as phone:
         report = await place_call(
             parse_script(script),
@@ -78,7 +82,7 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
         sys.exit(1)
     click.echo("")
     async with open_store(config.postgres.url) as store:
-        show_record(await _record_of(store, caller, report))
+        show_record(await _record_of(store, caller, since, report))
 
 
 def address_towards(host: str, port: int) -> str:
@@ -111,21 +115,22 @@ def _summary(report: CallReport) -> None:
         click.echo(f"From a key's last packet to the next prompt's first: {shown}.")
 
 
-async def _record_of(store: PostgresStore, caller: str, report: CallReport) -> CallRecord:
-    """Return the record of the call that was just placed."""
+async def _record_of(store: PostgresStore, caller: str, since: datetime, report: CallReport) -> CallRecord:
+    """Return the record of the call that was just placed, `since` then."""
     pool = await store.pool()
     try:
         async with asyncio.timeout(_RECORD_WAIT_S):
             while True:
                 for row in await queries.recent_calls(pool, 20):
-                    if row.caller_number == caller and row.ended_at is not None:
+                    if row.caller_number == caller and row.ended_at is not None and row.started_at >= since:
                         record = await queries.call_record(pool, row.call_id)
                         if record is not None:
                             return record
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise StoreError(
-            f"no record of this call ({report.sip_call_id}) within {_RECORD_WAIT_S:.0f} s: look at /readyz"
+            f"no record of this call ({report.sip_call_id}) within {_RECORD_WAIT_S:.0f} s: no controller had it, or "
+            "its record is still on the way; look at /readyz"
         ) from None
 
 
@@ -164,30 +169,6 @@ def show_call(context: click.Context, call_id: str) -> None:
         show_record(record)
 
     asyncio.run(show())
-
-
-def show_record(record: CallRecord) -> None:
-    """Print a record: the call, its legs, its way through the flow."""
-    row = record.call
-    click.echo(f"call        {row.call_id}  ({row.driver}, node {row.node}, release {row.release})")
-    click.echo(f"            {row.caller_number or 'withheld'} → {row.called_number}  flow {row.flow}")
-    click.echo(f"began       {row.started_at:%Y-%m-%d %H:%M:%S.%f} UTC")
-    if row.answered_at:
-        click.echo(f"answered    after {(row.answered_at - row.started_at).total_seconds() * 1000:.0f} ms")
-    if row.ended_at:
-        length = (row.ended_at - row.started_at).total_seconds()
-        click.echo(
-            f"ended       after {length:.1f} s: {row.disposition}, by {row.ended_by}, cause {row.caller_cause}"
-        )
-    if row.reason:
-        click.echo(f"reason      {row.reason}")
-    for leg in record.legs:
-        click.echo(f"leg         {leg.role or '?'} {leg.number}  {leg.channel_name}  cause {leg.cause}")
-    for step in record.steps:
-        took = (step.left_at - step.entered_at).total_seconds()
-        digits = f"  keys {step.digits}" if step.digits else ""
-        where = f"{step.flow}.{step.step}"
-        click.echo(f"step {step.seq:>3}    {where:<32} {step.type:<9} {took:6.2f} s  → {step.exit}{digits}")
 
 
 COMMANDS = (call, calls, show_call)
