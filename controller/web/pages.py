@@ -132,7 +132,8 @@ async def _secure(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         log.exception("web.page_failed", path=request.path)
         response = web.Response(text="This page could not be made; the controller's log says why.\n", status=500)
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():  # a page that says something else itself means it
+        response.headers.setdefault(name, value)
     return response
 
 

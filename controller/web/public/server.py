@@ -1,0 +1,377 @@
+"""The public endpoints as an aiohttp application, to be mounted under `/public/v1` of the public listener.
+
+No cookie is set or read, so no other page can act in a visitor's name: what acts is the ticket, and the page that has
+it sends it itself. Nothing personal is in an address, so none is in a proxy's log either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from controller.acd.model import Refused
+from controller.callback.model import Slot
+from controller.calls.callback.desk import CallbackDesk
+from controller.errors import StoreError
+from controller.flow.calendar import zones
+from controller.flow.sitekinds import Site
+from controller.ports import Clock
+from controller.web.public.following import Following, rounded
+from controller.web.public.forms import (
+    AskBody,
+    AvailabilityView,
+    ChangeBody,
+    RequestView,
+    SiteView,
+    SlotsView,
+    SlotView,
+)
+from controller.web.public.limits import address_keys
+from controller.web.public.origin import Network, client_address, cors, may_use, preflight
+from controller.web.public.protection import Protection
+from controller.web.public.refusals import Refusal, refused
+from controller.web.public.requests import Requests, Visitor
+from controller.web.public.tickets import Seal
+from controller.web.public.wording import language_of
+from controller.web.public.work import Captcha, Work
+
+log = structlog.get_logger(__name__)
+
+PREFIX: Final = "/public/v1"
+MAX_BODY_BYTES: Final = 16 * 1024
+MAX_WATCHERS: Final = 2000
+WATCHERS_EACH: Final = 10
+"""Of one address."""
+SLOTS_FRESH_S: Final = 5.0
+_SEND_TIMEOUT_S: Final = 10.0
+_TICKET: Final = "Ticket "
+Answerer = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the public side stands on; `sites` are those of the version in force."""
+
+    desk: CallbackDesk
+    sites: Callable[[], Mapping[str, Site]]
+    clock: Clock
+    zone: Callable[[], str]
+    """The centre's zone, for who names none."""
+    protection: Protection
+    following: Following
+    requests: Requests
+    proxies: tuple[Network, ...] = ()
+
+
+def make_parts(
+    desk: CallbackDesk,
+    clock: Clock,
+    *,
+    key: bytes,
+    sites: Callable[[], Mapping[str, Site]],
+    zone: Callable[[], str],
+    proxies: tuple[Network, ...] = (),
+    captcha: Captcha | None = None,
+) -> Parts:
+    """Return the parts on one key: 16 bytes or more, the same on every node."""
+    protection = Protection(desk, clock, Work(key), captcha)
+    following = Following(desk)
+    requests = Requests(desk, clock, Seal(key), protection, following)
+    return Parts(desk, sites, clock, zone, protection, following, requests, proxies)
+
+
+class PublicRoutes:
+    """The handlers."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._ask_body = msgspec.json.Decoder(AskBody)
+        self._change_body = msgspec.json.Decoder(ChangeBody)
+        self._slots: dict[str, tuple[float, asyncio.Task[Any]]] = {}
+        self._watchers: Counter[str] = Counter()
+
+    def application(self) -> web.Application:
+        """Return the application."""
+        app = web.Application(middlewares=[self._in_words], client_max_size=MAX_BODY_BYTES)
+        base = "/sites/{site}"
+        for method, path, answerer in (
+            (hdrs.METH_GET, base, self.site),
+            (hdrs.METH_GET, f"{base}/availability", self.availability),
+            (hdrs.METH_GET, f"{base}/slots", self.slots),
+            (hdrs.METH_GET, f"{base}/challenge", self.challenge),
+            (hdrs.METH_POST, f"{base}/requests", self.ask),
+            (hdrs.METH_GET, f"{base}/request", self.look),
+            (hdrs.METH_PATCH, f"{base}/request", self.change),
+            (hdrs.METH_DELETE, f"{base}/request", self.cancel),
+            (hdrs.METH_GET, f"{base}/request/events", self.events),
+        ):
+            app.router.add_route(method, path, self.served(answerer))
+        app.router.add_route(hdrs.METH_OPTIONS, base + "{tail:.*}", self.preflight)
+        return app
+
+    async def close(self) -> None:
+        """Let every watcher go: the controller stops."""
+        self._parts.following.stop()
+
+    @property
+    def watchers(self) -> int:
+        """How many visitors follow their request now."""
+        return self._watchers.total()
+
+    def served(self, answerer: Answerer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Return `answerer` as aiohttp calls it: with the visitor known, and refusals in words."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            site = self._parts.sites().get(request.match_info["site"])
+            language = language_of(
+                request.query.get("lang", "") or request.headers.get(hdrs.ACCEPT_LANGUAGE, ""),
+                site.languages if site else ("fr", "en"),
+            )
+            try:
+                if site is None:
+                    raise Refusal("unknown_site")  # noqa: TRY301 - one way from a refusal to its answer
+                if not may_use(request, site.origins):
+                    raise Refusal("not_from_here")  # noqa: TRY301
+                visitor = Visitor(site, client_address(request, self._parts.proxies), language)
+                response = await answerer(request, visitor)
+            except Exception as error:  # noqa: BLE001 - every failure becomes an answer that says what to do
+                response = self.refusal(error).response(language)
+            if not response.prepared:
+                response.headers.update(cors(request, site.origins if site else ()))
+            return response
+
+        return handle
+
+    def refusal(self, error: Exception) -> Refusal:
+        """Return what a visitor is told of `error`; count it."""
+        if isinstance(error, Refusal):
+            refusal = error
+        elif isinstance(error, web.HTTPRequestEntityTooLarge):
+            refusal = Refusal("too_large")
+        elif isinstance(error, StoreError):
+            log.warning("public.database_away", error=str(error))
+            refusal = Refusal("unavailable", 10)
+        else:
+            # Neither its text nor its place in the form: both may hold what the visitor wrote.
+            log.error("public.failed", kind=type(error).__name__, exc_info=error)
+            refusal = Refusal("fault")
+        self._parts.protection.counts[f"answered_{refusal.code}"] += 1
+        return refusal
+
+    async def preflight(self, request: web.Request) -> web.StreamResponse:
+        """Tell a browser whether a page may ask."""
+        site = self._parts.sites().get(request.match_info["site"])
+        return preflight(request, site.origins if site else ())
+
+    async def site(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """What the form needs."""
+        self._parts.protection.read(visitor.address)
+        return _cached(request, site_view(visitor), 60, language=visitor.language)
+
+    async def availability(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """What the button may offer now."""
+        self._parts.protection.read(visitor.address)
+        return _cached(request, availability(self._parts.desk, visitor.site), 5)
+
+    async def slots(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """The times to choose from."""
+        self._parts.protection.read(visitor.address)
+        zone = request.query.get("zone") or self._parts.zone()
+        return _cached(request, await self.slots_view(visitor.site, zone), int(SLOTS_FRESH_S))
+
+    async def challenge(self, _: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """Some work to do."""
+        return _json(self._parts.protection.challenge(visitor.site, visitor.address))
+
+    async def ask(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """Take a request."""
+        self._parts.protection.read(visitor.address)
+        body = await _body(request, self._ask_body)
+        key = request.headers.get("Idempotency-Key", "")
+        return _json(await self._parts.requests.ask(visitor, key, body), status=201)
+
+    async def look(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """How a request is."""
+        self._parts.protection.read(visitor.address)
+        return _json(await self._parts.requests.look(visitor, ticket_of(request)))
+
+    async def change(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """Another time or number."""
+        self._parts.protection.read(visitor.address)
+        body = await _body(request, self._change_body)
+        return _json(await self._parts.requests.change(visitor, ticket_of(request), body))
+
+    async def cancel(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """Cancel a request."""
+        self._parts.protection.read(visitor.address)
+        return _json(await self._parts.requests.cancel(visitor, ticket_of(request)))
+
+    async def events(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """Follow a request live: server-sent events, read by `fetch` (an `EventSource` can send no ticket)."""
+        self._parts.protection.read(visitor.address)
+        text = ticket_of(request)
+        ticket = self._parts.requests.opened(visitor.site, text)
+        first = await self._parts.requests.look(visitor, text)  # an unknown one is refused in words
+        async with self._watching(visitor):
+            response = web.StreamResponse(
+                headers=cors(request, visitor.site.origins)
+                | {hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
+                | {hdrs.CACHE_CONTROL: "no-store"}
+            )
+            await response.prepare(request)
+            await _send(response, first)
+            if not first.final:
+                async for view in self._parts.following.follow(text, ticket, visitor.language):
+                    await _send(response, view)
+        return response
+
+    @asynccontextmanager
+    async def _watching(self, visitor: Visitor) -> AsyncIterator[None]:
+        """Count a watcher."""
+        who = address_keys(visitor.address)[0]
+        if self._watchers[who] >= WATCHERS_EACH or self.watchers >= MAX_WATCHERS:
+            raise Refusal("too_many", 10)
+        self._watchers[who] += 1
+        try:
+            yield
+        except (TimeoutError, ConnectionError):
+            log.info("public.watcher_lost")
+        finally:
+            self._watchers[who] -= 1
+            if not self._watchers[who]:
+                del self._watchers[who]
+
+    async def slots_view(self, site: Site, zone: str) -> SlotsView:
+        """Return the slots of a site's queue in `zone`; asked of the desk once in five seconds at most."""
+        if zone not in zones():
+            raise Refusal("zone_unknown")
+        if "slot" not in site.modes:
+            raise Refusal("mode_off")
+        slots = await self._fresh_slots(site.queue)
+        if isinstance(slots, Refused):
+            raise refused(slots)
+        place = ZoneInfo(zone)
+        return SlotsView(zone, [_slot(each, place) for each in slots])
+
+    async def _fresh_slots(self, queue: str) -> Any:
+        now = self._parts.clock.monotonic()
+        at, task = self._slots.get(queue, (0.0, None))
+        if task is None or now - at > SLOTS_FRESH_S or (task.done() and task.exception() is not None):
+            task = asyncio.ensure_future(self._parts.desk.slots(queue))
+            self._slots[queue] = now, task
+        return await asyncio.shield(task)
+
+    @web.middleware
+    async def _in_words(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """What aiohttp refuses by itself is said like every other refusal."""
+        try:
+            return await handler(request)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as refusal:
+            code = "unknown_address" if isinstance(refusal, web.HTTPNotFound) else "wrong_method"
+            language = language_of(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), ("fr", "en"))
+            return Refusal(code).response(language)
+
+
+def site_view(visitor: Visitor) -> SiteView:
+    """Return what a page must know of a site to show its form."""
+    site, language = visitor.site, visitor.language
+    return SiteView(
+        site=site.name,
+        title=site.title.get(language) or next(iter(site.title.values())),
+        language=language,
+        languages=site.languages,
+        modes=sorted(site.modes),
+        country=site.country,
+        countries=site.countries,
+        consent=site.consent.get(language) or next(iter(site.consent.values())),
+        consent_version=site.consent_version,
+        privacy=site.privacy,
+        telephone=site.telephone,
+        theme=msgspec.to_builtins(site.theme),
+    )
+
+
+def availability(desk: CallbackDesk, site: Site) -> AvailabilityView:
+    """Return what a site's button may offer at this moment."""
+    now = desk.availability(site.queue)
+    calls = "callback" in site.modes and now is not None
+    asap = calls and now is not None and now.open and now.staffed
+    slots = "slot" in site.modes and now is not None
+    at_once = now is not None and now.now
+    return AvailabilityView(
+        show="callback" if asap else "slot" if slots else "none",
+        open=now is not None and now.open,
+        now=calls and at_once,
+        asap=asap,
+        slots=slots,
+        voice="voice" in site.modes and at_once,
+        estimate_s=rounded(now.estimate_s) if now is not None and asap else None,
+        opens_at=now.opens_at if now is not None else None,
+    )
+
+
+def ticket_of(request: web.Request) -> str:
+    """Return the ticket in `Authorization: Ticket …`."""
+    header = request.headers.get(hdrs.AUTHORIZATION, "")
+    return header.removeprefix(_TICKET).strip() if header.startswith(_TICKET) else ""
+
+
+def _slot(slot: Slot, zone: ZoneInfo) -> SlotView:
+    at = slot.at.timestamp()
+    return SlotView(*(type(slot.at).fromtimestamp(each, zone) for each in (at, at + slot.length_s)))
+
+
+async def _body(request: web.Request, decoder: msgspec.json.Decoder[Any]) -> Any:
+    if request.content_type != "application/json":
+        raise Refusal("invalid")
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
+        raise Refusal("invalid")
+    raw = await read_body(request)
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refusal("invalid") from None
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Return a body of at most `MAX_BODY_BYTES`; no more is read, whatever the outer application would take."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise Refusal("too_large")
+    raw = bytearray()
+    async for piece in request.content.iter_any():
+        raw += piece
+        if len(raw) > MAX_BODY_BYTES:
+            raise Refusal("too_large")
+    return bytes(raw)
+
+
+def _json(content: Any, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(content), status=status, content_type="application/json")
+
+
+def _cached(request: web.Request, content: Any, fresh_s: int, language: str = "") -> web.Response:
+    """Answer with what browsers and proxies may keep for a while."""
+    body = msgspec.json.encode(content)
+    tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+    headers = {hdrs.CACHE_CONTROL: f"public, max-age={fresh_s}", hdrs.ETAG: tag}
+    if language:
+        headers[hdrs.CONTENT_LANGUAGE] = language
+    if request.headers.get(hdrs.IF_NONE_MATCH) == tag:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, content_type="application/json", headers=headers)
+
+
+async def _send(response: web.StreamResponse, view: RequestView | None) -> None:
+    text = b": still here\n\n" if view is None else b"event: progress\ndata: " + msgspec.json.encode(view) + b"\n\n"
+    await asyncio.wait_for(response.write(text), _SEND_TIMEOUT_S)
