@@ -26,7 +26,11 @@ _MAX_DIGITS = 17  # 15 of E.164, and 00
 _MAX_SHORT = 6
 _SEPARATORS = frozenset(" .-()/\u00a0\u202f\u2009\u2011")  # the last four: what French typography puts into numbers
 _WRITE = "write it with its country code, as +33 1 99 00 12 34"
-_EMERGENCY = frozenset({"112", "911", "999"})  # whatever the country
+_EMERGENCY = {
+    "": frozenset({"112", "911", "999"}),  # whatever the country
+    # The French list is longer than the library's: Arcep, decision 2002-1179 as amended, numbers of urgency.
+    "FR": frozenset({"15", "17", "18", "114", "115", "116000", "116117", "119", "191", "196", "197"}),
+}
 _NO_ZONE = "Etc/Unknown"
 
 _KINDS = {
@@ -120,7 +124,8 @@ def _strange(char: str) -> NotANumber:
 
 
 def _short(digits: str, country: str) -> NotANumber:
-    if digits in _EMERGENCY or shortnumberinfo.is_emergency_number(digits, country):
+    listed = _EMERGENCY[""] | _EMERGENCY.get(country, frozenset())
+    if digits in listed or shortnumberinfo.is_emergency_number(digits, country):
         return NotANumber(
             "kind", "emergency numbers are not called from here", "dial it at a telephone", NumberKind.EMERGENCY
         )

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 import structlog
 
 from controller.callback.model import AttemptId
+from controller.calls.outbound.originator import Originator
 from controller.calls.outbound.ports import (
     DialAnswered,
     DialEnded,
     DialNews,
     DialState,
-    Originator,
     OutboundCall,
     OutboundStore,
 )

@@ -1,4 +1,7 @@
-"""What the one way out needs from outside: something that dials, and somewhere that remembers."""
+"""What the one way out needs from outside: what is told of a dial, and somewhere that remembers.
+
+What dials is in `originator.py`, which nothing but the exit may import.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,15 @@ class DialState(StrEnum):
     UP = "up"  # answered, in the controller's hands
 
 
+class LineState(StrEnum):
+    """How the telephone behind a number is; what of others' nobody tells us is `UNKNOWN`."""
+
+    FREE = "free"
+    BUSY = "busy"  # rings or talks
+    AWAY = "away"  # not registered
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class DialRinging:
     """The called telephone rings."""
@@ -60,35 +72,6 @@ class DialEnded:
 
 
 DialNews = DialRinging | DialAnswered | DialEnded
-
-
-class Originator(Protocol):
-    """Dials, by the dialplan's gate and the trunk; nothing else does.
-
-    Only `controller.calls.outbound.exit` may hold one. Methods raise `TelephonyError` (`AsteriskUnreachable`,
-    `AsteriskRefused`); an attempt's id makes each safe to repeat.
-    """
-
-    def follow(self, attempt: AttemptId, told: Callable[[DialNews], None]) -> None:
-        """Tell of `attempt` by `told` from now on, until `DialEnded`. Before `dial`: news can precede its answer."""
-
-    def forget(self, attempt: AttemptId) -> None:
-        """Tell nothing more of `attempt`; for one that was never dialled, which has no end to be told of."""
-
-    async def dial(self, call: OutboundCall) -> None:
-        """Have it dialled; returns when Asterisk has taken it or says that this id is there already.
-
-        `AsteriskRefused`: it was not dialled, and nothing will be told of it. `AsteriskUnreachable`: nobody knows.
-        """
-
-    async def cancel(self, attempt: AttemptId) -> None:
-        """End an attempt that nobody has answered; one that is gone is not an error."""
-
-    async def look(self, attempt: AttemptId) -> DialState:
-        """Look where its channel is; a live one is followed from then on."""
-
-    async def was_dialled(self, attempt: AttemptId) -> bool:
-        """Whether the dialplan's gate has ever let `attempt` through (Asterisk's own database, kept on its disk)."""
 
 
 class OutboundStore(Protocol):

@@ -10,9 +10,13 @@ from controller.numbering.numbers import understand
 from controller.numbering.tariffs import package_tariffs
 from controller.outbound.national import national_rules
 
+TRUNK = "trunk"
+"""The endpoint of the carrier in `asterisk-conf/pjsip.conf.j2`."""
+
 
 def check_outbound(draft: CentreDraft) -> None:
     """Report what would keep every call from being made, or let one be made that nobody meant."""
+    _check_extensions(draft)
     section: OutboundDraft | None = draft.head.get("outbound")
     off = section is None or section.file.off
     if off and any(queue.file.callback is not None for queue in draft.table("queues").values()):
@@ -28,6 +32,14 @@ def check_outbound(draft: CentreDraft) -> None:
     _check_staff(section, country, draft)
     _check_ceilings(section, draft)
     _check_prices(section, country, draft)
+
+
+def _check_extensions(draft: CentreDraft) -> None:
+    for number, entry in draft.table("extensions").items():
+        if entry.endpoint.lower() == TRUNK:
+            message = f"the extension {number} is the carrier: calls outside are made by call-backs alone"
+            mark = draft.marks.get("extensions", Mark("centre.yaml"))
+            draft.findings.error(mark, "trunk", message, "name the endpoint of a telephone of yours")
 
 
 def _check_caller_id(section: OutboundDraft, country: str, draft: CentreDraft) -> None:

@@ -114,6 +114,11 @@ def test_a_class_without_a_tariff_is_noted():
     assert [(each.rule, each.severity) for each in findings] == [("tariff-class", Severity.NOTE)]
 
 
+def test_an_extension_is_never_the_carrier():
+    found = check_sources(sources(centre=CENTRE.replace("endpoint: alice", "endpoint: Trunk")), RECORDINGS)
+    assert [each.rule for each in found if each.severity is Severity.ERROR] == ["trunk"]
+
+
 @pytest.mark.parametrize(("key", "hint"), [("tariffs", "under outbound:"), ("callbacks", "callback:")])
 def test_keys_that_stand_elsewhere_say_where(key, hint):
     findings = check_sources(sources(centre=f"{CENTRE}\n{key}: {{}}"), RECORDINGS)
