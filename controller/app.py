@@ -23,13 +23,16 @@ from controller.ari.http import HttpTransport
 from controller.ari.link import Door, dial
 from controller.ari.recordings import AriRecordings
 from controller.ari.trunk import NumberFormat, TrunkNumbers
+from controller.callbacks import Callbacks, make_callbacks
 from controller.calls.call import Surroundings
+from controller.calls.callback.dialler import Dialler
 from controller.calls.clock import SystemClock
 from controller.calls.distribution.distributor import Distributor
 from controller.calls.distribution.services import DistributionServices
 from controller.calls.guard import Guard
 from controller.calls.incoming import IncomingCall
 from controller.calls.keeping import Keeping
+from controller.calls.outbound.exit import Outbound
 from controller.calls.releases import AudioIndex, LiveRelease, Releases
 from controller.calls.supervisor import Supervisor
 from controller.calls.voice.availability import of_queue
@@ -39,9 +42,11 @@ from controller.config import Config, Sip
 from controller.errors import StoreError
 from controller.flow.release import Release
 from controller.journal import Journal
+from controller.numberkey import number_key
 from controller.postgres import versions
 from controller.postgres.agents import PostgresAgents
 from controller.postgres.history import PostgresHistory
+from controller.postgres.outbound import PostgresOutbound
 from controller.postgres.retention import PostgresRetention, Retention
 from controller.postgres.store import PostgresStore
 from controller.speech.edition import edition
@@ -78,6 +83,7 @@ class Parts:
     services: DistributionServices
     keeping: Keeping
     voice: PageVoice
+    callbacks: Callbacks
 
 
 async def run_controller(config: Config) -> None:
@@ -141,16 +147,13 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         # Not sooner: a first load prepares audio for seconds, in which a connection would seem to time out.
         background.start(_upgrade(config.postgres.url))
 
-        manager = config.asterisk
-        ami = AmiObserver(manager.ami_host, manager.ami_port, manager.ami_user, manager.ami_password, clock=clock)
-        ami.on_cdr(journal.record)
-        http = HttpTransport(_ari_url(config), manager.ari_user, manager.ari_password)
+        ami = _manager(config, journal, clock)
+        http = HttpTransport(_ari_url(config), config.asterisk.ari_user, config.asterisk.ari_password)
         calls = _Calls()
         driver = AriDriver(application=config.asterisk.app, calls=calls, http=http, trunk=_trunk_numbers(config.sip))
         ami.on_security(_guard(config, driver, clock).failed)
         _tell_of_contacts(ami, driver)
-        retention = _retention(config)
-        directory, history = PostgresAgents(store), PostgresHistory(store, retention)
+        directory, history = PostgresAgents(store), PostgresHistory(store, _retention(config))
         distributor = Distributor(
             recorder=journal,
             clock=clock,
@@ -158,7 +161,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
             devices=driver.devices,
             history=history,
             state_dir=state_dir,
-            alive=calls.run,
+            alive=calls.alive,
         )
         distributors.append(distributor)
         keeping = Keeping(
@@ -170,10 +173,24 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
             devices=driver.devices,
         )
         services = DistributionServices(distributor, keeping, history, Path(config.node.cache_dir) / LISTENING)
-        around = Surroundings(releases, journal, lookups, clock, config.node.name, services)
+        callbacks = make_callbacks(
+            config,
+            store=store,
+            distributor=distributor,
+            services=services,
+            way_out=_exit(config, driver, store, releases, clock),
+            calls=calls,
+            driver=driver,
+            releases=releases,
+            clock=clock,
+        )
+        services.callbacks = callbacks.service
+        around = Surroundings(
+            releases, journal, lookups, clock, config.node.name, services, attempts=callbacks.dialler
+        )
         supervisor = Supervisor(around, max_calls=config.calls.max_calls)
         supervisor.expect(await journal.live_states(_STATES_TIMEOUT_S))
-        calls.use(supervisor, distributor)
+        calls.use(supervisor, distributor, callbacks.dialler)
         agi = AgiServer(
             config.web.socket_host,
             config.web.agi_port,
@@ -193,20 +210,38 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
             services=services,
             keeping=keeping,
             voice=_voice(config, driver, releases, services, clock),
+            callbacks=callbacks,
         )
 
-        # The public listener first: health can be asked for while the rest comes up.
-        background.start((await _serve_public(parts, stack, directory, history, clock)).sender.run())
-        distributor.start(releases.current.release)
-        for part in (keeping, services.mailbox):
-            background.start(part.run())
-        background.start(PostgresRetention(store).run(retention, clock.now))
-        await _open_doors(parts, stack, background)
-        stack.push_async_callback(supervisor.stop, config.calls.shutdown_s)
-        # What agents do is written down while their calls still run: the next controller finds them as they are.
-        stack.push_async_callback(distributor.stop)
-        stack.push_async_callback(parts.voice.close)
+        await _start(parts, stack, background, directory, history, clock)
         yield parts
+
+
+async def _start(
+    parts: Parts,
+    stack: AsyncExitStack,
+    background: _Background,
+    directory: PostgresAgents,
+    history: PostgresHistory,
+    clock: SystemClock,
+) -> None:
+    """Start all parts, in the order in which they need each other."""
+    config = parts.config
+    # The public listener first: health can be asked for while the rest comes up.
+    background.start((await _serve_public(parts, stack, directory, history, clock)).sender.run())
+    parts.distributor.start(parts.releases.current.release)
+    parts.callbacks.dialler.start()
+    for part in (parts.keeping, parts.services.mailbox):
+        background.start(part.run())
+    background.start(PostgresRetention(parts.store).run(_retention(config), clock.now))
+    await _open_doors(parts, stack, background)
+    stack.push_async_callback(parts.supervisor.stop, config.calls.shutdown_s)
+    # What agents do is written down while their calls still run: the next controller finds them as they are.
+    stack.push_async_callback(parts.distributor.stop)
+    background.start(parts.callbacks.dialler.run())
+    stack.push_async_callback(parts.callbacks.dialler.stop)
+    stack.callback(parts.callbacks.service.watchers.close)
+    stack.push_async_callback(parts.voice.close)
 
 
 async def _serve_public(
@@ -255,6 +290,21 @@ def _tell_of_contacts(ami: AmiObserver, driver: AriDriver) -> None:
     driver.contacts.watched_by(lambda: ami.counters.connects if ami.connected else None)
 
 
+def _manager(config: Config, journal: Journal, clock: SystemClock) -> AmiObserver:
+    told = config.asterisk
+    ami = AmiObserver(told.ami_host, told.ami_port, told.ami_user, told.ami_password, clock=clock)
+    ami.on_cdr(journal.record)
+    return ami
+
+
+def _exit(
+    config: Config, driver: AriDriver, store: PostgresStore, releases: Releases, clock: SystemClock
+) -> Outbound:
+    """Return the one way out: it alone has what dials."""
+    done = PostgresOutbound(store, number_key(config))
+    return Outbound(driver.originator, done, clock, lambda: releases.current.release.outbound)
+
+
 def _guard(config: Config, driver: AriDriver, clock: SystemClock) -> Guard:
     # The own address is that of all pages, whose calls the controller relays.
     friends = ["127.0.0.1", "::1", *networks_of(config.sip), config.web.socket_host]
@@ -300,14 +350,19 @@ class _Calls:
     def __init__(self) -> None:
         self._supervisor: Supervisor | None = None
         self._distributor: Distributor | None = None
+        self._dialler: Dialler | None = None
 
-    def use(self, supervisor: Supervisor, distributor: Distributor) -> None:
+    def use(self, supervisor: Supervisor, distributor: Distributor, dialler: Dialler) -> None:
         """Bring calls to these from now on."""
-        self._supervisor, self._distributor = supervisor, distributor
+        self._supervisor, self._distributor, self._dialler = supervisor, distributor, dialler
 
-    def run(self, call_id: str) -> bool:
+    def runs(self, call_id: str) -> bool:
         """Tell whether a call is in progress."""
         return self._supervisor is not None and self._supervisor.runs(call_id)
+
+    def alive(self, name: str) -> bool:
+        """Tell whether a call, or a call-back, that holds a place or an agent is there."""
+        return self.runs(name) or (self._dialler is not None and self._dialler.holds(name))
 
     def incoming(self, call: IncomingCall) -> asyncio.Task[None] | None:
         """See `Supervisor.incoming`."""
@@ -321,7 +376,11 @@ class _Calls:
     def settle(self, live_channels: Collection[str]) -> None:
         """See `Supervisor.settle`; all calls that are left have been handed over by then."""
         if self._supervisor is not None and self._distributor is not None:
-            self._distributor.settled(self._supervisor.settle(live_channels))
+            ended = self._supervisor.settle(live_channels)
+            self._distributor.settled(ended)
+            if self._dialler is not None:
+                for call_id in ended:
+                    self._dialler.over(call_id)
 
 
 def _prepare_audio(folder: Path, cache_dir: Path, release: Release) -> AudioIndex:

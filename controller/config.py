@@ -8,6 +8,7 @@ short names that make the embedded Postgres and the embedded Asterisk stand asid
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 import socket
@@ -137,6 +138,10 @@ class Web(Section):
     """Calls from web pages at once; 0: none."""
     webhook_hosts: list[str] = []
     """Hosts that webhooks may be sent to: `crm.example` (https), `crm.example:8443`, `http://10.0.0.5:8080`."""
+    proxies: list[str] = []
+    """Addresses (CIDR) of reverse proxies in front of `host`: their `X-Forwarded-For` is believed, nobody else's."""
+    public_key: str = ""
+    """Signs visitors' tickets and proof of work, the same on every node; empty: made in the state folder."""
 
 
 class Postgres(Section):
@@ -177,6 +182,17 @@ class Calls(Section):
     shutdown_s: Annotated[float, msgspec.Meta(ge=0, le=600)] = 5.0
 
 
+class Callbacks(Section):
+    """Calling customers back."""
+
+    lease_s: Annotated[float, msgspec.Meta(ge=8, le=120)] = 12.0
+    """For how long this controller takes the right to dial; another one takes over that long after it has gone."""
+    in_line: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
+    """Call-backs of a queue that stand in the line at once; the others wait in Postgres."""
+    most_dials: Positive = 100
+    """Customers who are being called, or talk after that, at once."""
+
+
 class Config(Section):
     """All of it."""
 
@@ -189,8 +205,10 @@ class Config(Section):
     retention: Retention = msgspec.field(default_factory=Retention)
     log: Log = msgspec.field(default_factory=Log)
     calls: Calls = msgspec.field(default_factory=Calls)
+    callbacks: Callbacks = msgspec.field(default_factory=Callbacks)
 
 
+_SHORTEST_KEY = 16
 _SHORT_NAMES = {"DATABASE_URL": ("postgres", "url"), "RAPPEL_ARI_URL": ("asterisk", "ari_url")}
 _SECRETS = {
     ("asterisk", "ari_password"),
@@ -199,6 +217,7 @@ _SECRETS = {
     ("sip", "trunk_password"),
     ("postgres", "url"),
     ("retention", "number_key"),
+    ("web", "public_key"),
 }
 _LISTS = {
     "permit",
@@ -208,6 +227,7 @@ _LISTS = {
     "local_networks",
     "control_permit",
     "webhook_hosts",
+    "proxies",
 }
 _OTHER_VARIABLES = {"RAPPEL_CONFIG", "RAPPEL_DEBIAN_MIRROR"}
 _PLACE = re.compile(r" - at `\$\.(?P<section>\w+)\.(?P<key>\w+)[^`]*`")
@@ -312,9 +332,22 @@ def _check(config: Config) -> None:
             "RAPPEL_ARI_URL names an Asterisk that is not ours: also set RAPPEL_ASTERISK_ARI_PASSWORD (ari.conf) and "
             "RAPPEL_ASTERISK_SOCKET_PASSWORD (websocket_client.conf), or the files that hold them (…_FILE)."
         )
+    _check_web(config.web)
     bad = [name for name in config.sip.softphones if not (name.isascii() and name.isdecimal() and len(name) < 10)]  # noqa: PLR2004 - an extension, not a telephone number
     if bad:
         raise ConfigError(f"[sip] softphones: {', '.join(bad)}: an extension is up to nine digits.")
+
+
+def _check_web(web: Web) -> None:
+    for proxy in web.proxies:
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            raise ConfigError(
+                f"[web] proxies: '{proxy[:60]}' is no address; write 10.0.0.2 or 10.0.0.0/24."
+            ) from None
+    if 0 < len(web.public_key) < _SHORTEST_KEY:
+        raise ConfigError(f"[web] public_key is too short: give it {_SHORTEST_KEY} characters or more.")
 
 
 def _did_you_mean(word: str, known: Any) -> str:

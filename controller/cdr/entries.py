@@ -68,6 +68,8 @@ class CallStarted(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     direction: str = "inbound"  # or outbound
     request_id: str = ""
     """The call-back request that an outbound call was made for."""
+    visitor: dict[str, Any] | None = None
+    """Of a call from a web page: its site, where the visitor came from, what they said of themselves."""
 
 
 class CallAnswered(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
@@ -327,6 +329,41 @@ class AudioErased(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
     by: str
 
 
+class CallbackChanged(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """A request to be called back was taken or changed, or is over; how it is is in `callback_requests`.
+
+    `state` and `outcome` are values of `controller.callback.model`.
+    """
+
+    request_id: str
+    at: datetime
+    queue: str
+    state: str
+    source: str = ""
+    agent: str = ""
+    """Who shall call, if somebody certain."""
+    outcome: str = ""
+    """Of the last attempt."""
+    due_at: datetime | None = None
+    tries: int = 0
+    reason: str = ""
+
+
+class CallbackAttempted(msgspec.Struct, frozen=True, tag=True, tag_field="entry"):
+    """An attempt to call a customer has come further, or is over; how it is is in `callback_attempts`."""
+
+    attempt_id: str
+    request_id: str
+    call_id: CallId
+    """Of the call that the customer's answer begins."""
+    at: datetime
+    queue: str
+    agent: str
+    state: str
+    outcome: str = ""
+    cause: int = 0
+
+
 CallEntry = (
     CallStarted
     | CallAnswered
@@ -352,6 +389,8 @@ DistributionEntry = (
     | AgentChanged
     | AudioKept
     | AudioErased
+    | CallbackChanged
+    | CallbackAttempted
 )
 """What queues, agents and recordings leave; each is a row of its own, or completes one."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from controller.cdr.entries import (
     AgentChanged,
     AudioKept,
+    CallbackAttempted,
+    CallbackChanged,
     Disposed,
     DistributionEntry,
     OfferEnded,
@@ -26,6 +28,8 @@ _KINDS: dict[type, str] = {
     TalkEvent: "talk.event",
     TalkEnded: "talk.ended",
     Disposed: "call.disposed",
+    CallbackChanged: "callback.changed",
+    CallbackAttempted: "callback.attempt",
 }
 _MESSAGE, _RECORDING = "message.left", "recording.kept"
 EVENT_KINDS = (*_KINDS.values(), _MESSAGE, _RECORDING)

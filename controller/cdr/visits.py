@@ -22,6 +22,8 @@ from controller.cdr.entries import (
     AgentChanged,
     AudioErased,
     AudioKept,
+    CallbackAttempted,
+    CallbackChanged,
     Disposed,
     DistributionEntry,
     Entry,
@@ -47,6 +49,8 @@ _KINDS = frozenset(
         AgentChanged,
         AudioErased,
         AudioKept,
+        CallbackAttempted,
+        CallbackChanged,
         Disposed,
         OfferEnded,
         OfferMade,
@@ -233,6 +237,8 @@ class _Folding:
                 self._state(entry)
             case AudioKept() | AudioErased():
                 self._recording(entry)
+            case CallbackChanged() | CallbackAttempted():
+                pass  # their truth is in tables of their own
             case _:
                 self._of_a_call(entry)
 

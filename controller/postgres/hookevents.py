@@ -17,6 +17,8 @@ from controller.cdr.entries import (
     AgentChanged,
     AudioErased,
     AudioKept,
+    CallbackAttempted,
+    CallbackChanged,
     Disposed,
     DistributionEntry,
     OfferEnded,
@@ -40,6 +42,8 @@ _Told: TypeAlias = (
     | Disposed
     | AgentChanged
     | AudioKept
+    | CallbackChanged
+    | CallbackAttempted
 )
 
 
@@ -89,6 +93,12 @@ def _event(  # noqa: C901, PLR0911 - one return for each kind of entry
         case AgentChanged():
             key = f"{entry.agent} {entry.at.isoformat()}"
             return _made(entry, 0, key, queue=entry.queue, agent=entry.agent)
+        case CallbackChanged():
+            key = f"{entry.request_id} {entry.at.isoformat()}"
+            return _made(entry, 0, key, queue=entry.queue, agent=entry.agent)
+        case CallbackAttempted():
+            key = f"{entry.attempt_id} {entry.state}"
+            return _made(entry, 0, key, queue=entry.queue, agent=entry.agent)
         case AudioKept():
             return _made(entry, 0, entry.recording_id, queue=entry.queue, agent=entry.agent)
 
@@ -105,12 +115,13 @@ def _made(
     kind = event_kind(entry)
     data = msgspec.to_builtins(entry)
     del data["entry"]
-    name = f"{kind}\0{entry.call_id}\0{key or number}"
+    call_id = getattr(entry, "call_id", "")
+    name = f"{kind}\0{call_id}\0{key or number}"
     return HookEvent(
         event_id="evt_" + hashlib.sha256(name.encode()).hexdigest()[:32],
         kind=kind,
         at=entry.at,
-        call_id=entry.call_id,
+        call_id=call_id,
         agent=agent,
         queue=queue,
         about=about,

@@ -1,12 +1,15 @@
-"""What became of an attempt that nobody has followed, by the record (`controller.calls.callback.means.Record`)."""
+"""What call-backs ask of the record (`controller.calls.callback.means.Record`, `Staffing`)."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from controller.callback.model import AttemptId
-from controller.calls.callback.means import Past
+from controller.calls.callback.means import Expected, Past
 from controller.postgres.store import PostgresStore
+
+_LEARNT = timedelta(days=28)
 
 
 class PastCalls:
@@ -27,3 +30,9 @@ class PastCalls:
             status=row["status"],
             at=row["at"],
         )
+
+    async def expected(self, queue: str, zone: str, now: datetime) -> Expected:
+        """Return who is expected at work, by the last four weeks. Raises `StoreError`."""
+        rows = await self._store.fetch("read/expected_agents", queue, now - _LEARNT, now, zone)
+        agents = {(row["weekday"], row["hour"]): row["agents"] for row in rows}
+        return Expected(agents, rows[0]["talk_s"] or 0.0 if rows else 0.0)

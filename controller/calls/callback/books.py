@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
+import msgspec
 import structlog
 
-from controller.callback.model import Attempt, AttemptState, NextStep, Outcome
-from controller.callback.outcomes import NO_OVERRIDES
+from controller.callback.model import Attempt, AttemptState, NextStep, Outcome, Request, When
 from controller.callback.retry import next_step
 from controller.calls.callback.flights import Ended, Flight, FlightFiles
 from controller.calls.callback.lease import Leader
@@ -17,7 +19,7 @@ from controller.calls.callback.means import Calls, Exit, Line, Record, WaitingAg
 from controller.calls.callback.news import News
 from controller.calls.callback.store import CallbackStore
 from controller.errors import StoreError
-from controller.outbound.model import Verdict
+from controller.outbound.model import Number, Verdict
 from controller.ports import Clock
 
 log = structlog.get_logger(__name__)
@@ -25,6 +27,14 @@ log = structlog.get_logger(__name__)
 AGAIN_S = 1.0
 """After Postgres or Asterisk was away, what was to be done is tried again that much later."""
 _AGAIN_MOST_S = 10.0
+_CONVERTED: Mapping[str, Callable[[Any], Any]] = {
+    "when": When,
+    "slot_at": lambda value: msgspec.convert(value, datetime | None),
+    "slot_s": float,
+    "promised_at": lambda value: msgspec.convert(value, datetime | None),
+    "number": Number,
+}
+"""How what was kept in a file is read back."""
 _ORDER = list(AttemptState)
 _FIELDS = {
     AttemptState.DIALLED: "dialled_at",
@@ -48,7 +58,7 @@ class Around:
     files: FlightFiles
     changed: Callable[[Flight], None]
     agent: Callable[[Flight, Callable[[News], None]], WaitingAgent]
-    overrides: Mapping[int, Outcome] = NO_OVERRIDES
+    overrides: Mapping[int, Outcome] = field(default_factory=dict)
     """What single causes of the trunk mean."""
 
 
@@ -88,7 +98,7 @@ class Books:
                 request = await around.store.end_attempt(
                     flight.attempt_id, ended.outcome, ended.cause, ended.at, step
                 )
-                request = request or await around.store.get(flight.request.request_id)
+                request = await self._amended(ended, request)
             except StoreError as error:
                 log.warning("callbacks.outcome_not_stored", attempt=flight.attempt_id, error=str(error))
                 await asyncio.sleep(again_s)
@@ -104,6 +114,16 @@ class Books:
             request=flight.request.state.value,
         )
         around.changed(flight)
+
+    async def _amended(self, ended: Ended, request: Request | None) -> Request | None:
+        """Return the request after its attempt, with what the customer has asked for instead."""
+        flight, store = self._flight, self._around.store
+        reply = flight.reply
+        if reply is not None and reply.changes and reply.outcome is ended.outcome:
+            changes = {name: _CONVERTED[name](value) for name, value in reply.changes.items()}
+            changed = await store.change(flight.request.request_id, changes, at=ended.at)
+            request = changed or request
+        return request or await store.get(flight.request.request_id)
 
     async def _next_step(self, ended: Ended, verdict: Verdict | None) -> NextStep:
         flight = self._flight

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import structlog
 
 from controller.acd.model import AgentId, EntryId, Refused
 from controller.callback.model import Attempt, AttemptId, CallbackPlan, Outcome, Request, RequestId
+from controller.callback.outcomes import NO_OVERRIDES
 from controller.calls.asks import Assigned
 from controller.calls.callback.answered import Answered
 from controller.calls.callback.books import Around
@@ -51,7 +52,8 @@ _NOT_LEADING = Refused("unavailable", "This controller may not dial just now.", 
 class Dialler:
     """See the module. `start` before calls come in, then `run` in a task of its own; `stop` at the end.
 
-    `changed` is told of each flight that changes, and `expired` of each request that is given up.
+    `changed` is told of each flight that changes, and `expired` of each request that is given up. `overrides`: what
+    single causes of the trunk mean.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Dialler:
         agent: Callable[[Flight, Callable[[News], None]], WaitingAgent],
         changed: Callable[[Flight], None],
         expired: Callable[[Request], None],
+        overrides: Mapping[int, Outcome] = NO_OVERRIDES,
     ) -> None:
         self._store = store
         self._line = line
@@ -94,6 +97,7 @@ class Dialler:
             files=self._files,
             changed=changed,
             agent=agent,
+            overrides=overrides,
         )
         self.lineup = Lineup(
             store,

@@ -35,6 +35,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     cause: int = 0
     step: NextStep | None = None
     """What becomes of the request when that is not the retry rules' to say."""
+    changes: dict[str, Any] = {}
+    """Of the request, once the attempt is over: what the customer has asked for instead."""
 
 
 class Flight(msgspec.Struct, kw_only=True):

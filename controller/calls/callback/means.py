@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from controller.acd.model import AgentAccount, AgentId, Entry, EntryId, Refused
 from controller.callback.model import AttemptId, Outcome
@@ -14,7 +14,7 @@ from controller.calls.outbound.ports import DialNews, DialState
 from controller.flow.queues import QueuePlan
 from controller.flow.release import Release
 from controller.ids import CallId
-from controller.outbound.model import OutboundAsk, Verdict
+from controller.outbound.model import Number, OutboundAsk, Purpose, Verdict
 from controller.switchboard import Ask, Switchboard
 
 
@@ -54,16 +54,14 @@ class Line(Protocol):
     def plan(self, queue: str) -> QueuePlan | None:
         """Return a queue of the release in force."""
 
+    def staffed(self, queue: str) -> bool:
+        """See `Places.staffed`."""
+
     def last_agent(self, number: str, queue: str) -> AgentId | None:
         """See `Places.last_agent`."""
 
     def account(self, agent: AgentId) -> AgentAccount | None:
         """See `Places.account`."""
-
-    def publish(
-        self, at: datetime, kind: str, *, queue: str = "", agent: str = "", call_id: str = "", data: dict[str, Any]
-    ) -> None:
-        """Tell those who watch of an event that is no entry of the record."""
 
 
 class Exit(Protocol):
@@ -97,6 +95,12 @@ class Exit(Protocol):
     async def look(self, attempt: AttemptId) -> DialState:
         """See `Originator.look`."""
 
+    async def ended(self, attempt: AttemptId, number: Number, talk_s: float) -> float:
+        """Replace what a call has reserved by what it has cost; return that. Raises `StoreError`."""
+
+    async def opt_out(self, number: Number, purpose: Purpose | None, source: str) -> None:
+        """Put a number on the list of those who are not called. Raises `StoreError`."""
+
     async def was_dialled(self, attempt: AttemptId) -> bool:
         """See `Originator.was_dialled`."""
 
@@ -122,6 +126,22 @@ class Record(Protocol):
 
     async def past(self, attempt: AttemptId) -> Past:
         """Return what is known of the call that an attempt began, and of the dial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Who is expected at work for a queue: agents by weekday (Monday is 1) and hour, as it was lately."""
+
+    agents: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    talk_s: float = 0.0
+    """How long a talk took; 0: not known."""
+
+
+class Staffing(Protocol):
+    """What the record says of the staffing. Raises `StoreError`."""
+
+    async def expected(self, queue: str, zone: str, now: datetime) -> Expected:
+        """Return who is expected at work for a queue, by the clock of `zone`; nothing where there is no past."""
 
 
 class Calls(Protocol):

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
@@ -305,17 +304,15 @@ class Distributor:
             )
         self._file.soon()
 
-    def publish(
-        self, at: datetime, kind: str, *, queue: str = "", agent: str = "", call_id: str = "", data: dict[str, Any]
-    ) -> None:
-        """Tell those who watch of an event that is no entry of the record."""
-        self.broadcast.publish(at, kind, queue=queue, agent=agent, call_id=call_id, data=data)
-
     # --- what the desk and the pages ask --------------------------------------------------------------------
 
     def plan(self, queue: str) -> QueuePlan | None:
         """Return a queue of the release in force."""
         return self.release.queues.get(queue) if self.release is not None else None
+
+    def serving(self, queue: str) -> int:
+        """Return how many agents there are, at work or not, who serve a queue."""
+        return sum(each.enabled and queue in each.queues for each in self.accounts.by_id.values())
 
     def is_open(self, queue: str) -> bool:
         """Tell whether the queue takes callers now; one that is not known does not say that it is closed."""

@@ -18,6 +18,8 @@ from controller.cdr.entries import (
     AgentChanged,
     AudioErased,
     AudioKept,
+    CallbackAttempted,
+    CallbackChanged,
     Disposed,
     DistributionEntry,
     OfferEnded,
@@ -98,7 +100,7 @@ class Ledger:
                 return Told(event_kind(entry), entry.queue, entry.agent)
             case AudioErased():
                 return Told(event_kind(entry))
-            case TalkEvent() | Disposed() | AgentChanged():
+            case TalkEvent() | Disposed() | AgentChanged() | CallbackChanged() | CallbackAttempted():
                 return Told(event_kind(entry), getattr(entry, "queue", ""), entry.agent)
 
     def day(self, queue: str, now: datetime) -> QueueDay:
