@@ -38,7 +38,7 @@ export class RappelButton extends HTMLElement {
   say = (key, ...gaps) => (this.words[key] || "").replace(/\{(\d)\}/g, (_, i) => gaps[i]);
 
   connectedCallback() {
-    if (this.#life) return;
+    if (this.#life) return this.#lift();
     this.#life = new AbortController();
     this.signal = this.#life.signal;
     this.site = this.getAttribute("site") || "";
@@ -165,9 +165,19 @@ export class RappelButton extends HTMLElement {
     const all = h("div.root", { lang: this.lang_ }, this.button, this.dialog, this.outside);
     // The page's own shortcuts are not for what is written here.
     for (const kind of KEYS) all.addEventListener(kind, (event) => event.stopPropagation());
-    root.replaceChildren(all);
+    this.probe = h("i.probe", { hidden: true });
+    root.replaceChildren(all, this.probe);
+    this.#lift();
     this.#shade();
     DARK.addEventListener("change", () => this.#shade(), { signal: this.signal });
+  }
+
+  /** Into the top layer, where no transformed or filtered body of the page's takes a fixed button along. */
+  #lift() {
+    const root = this.shadowRoot.firstChild;
+    if (!this.hasAttribute("float") || !root.showPopover) return;
+    root.popover = "manual";
+    root.showPopover();
   }
 
   /** The site's theme, as far as the page says nothing else. */
@@ -184,8 +194,8 @@ export class RappelButton extends HTMLElement {
   /** Dark where the visitor wants it so and the page can be dark; page and site may also say which. */
   #shade() {
     const wanted = this.getAttribute("theme") || this.scheme || "auto";
-    const can = /dark/.test(getComputedStyle(document.documentElement).colorScheme);
-    const dark = wanted === "auto" ? can && DARK.matches : wanted === "dark";
+    // The probe's system colour is white where the page, by its style or its meta element, is dark now.
+    const dark = wanted === "auto" ? getComputedStyle(this.probe).color === "rgb(255, 255, 255)" : wanted === "dark";
     this.shadowRoot.firstChild.classList.toggle("dark", dark);
   }
 
@@ -198,7 +208,7 @@ export class RappelButton extends HTMLElement {
       if (location.hash === "#rappel" && this.hasAttribute("float")) this.open();
     }
     if (now) this.#dress(now.site.theme);
-    if (this.hasAttribute("inline") && now && !this.dialog.open) this.open();
+    if (this.hasAttribute("inline") && now) this.open();
     this.view?.offer?.();
   }
 
@@ -222,6 +232,12 @@ export class RappelButton extends HTMLElement {
   }
 
   #resume() {
+    const linked = this.hasAttribute("inline") && location.hash.match(/^#ticket=([\w-]+)$/);
+    if (linked) {
+      // A link to a request: in the fragment, which no server sees, and out of the address and the history at once.
+      history.replaceState(history.state, "", location.pathname + location.search);
+      return this.take(linked[1], { state: "waiting", text: "" });
+    }
     try {
       const kept = JSON.parse(sessionStorage.getItem(`rappel ${this.site}`));
       if (kept?.ticket) this.take(kept.ticket, { state: "waiting", text: "" }, kept.reference);

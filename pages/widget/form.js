@@ -54,19 +54,19 @@ export class Form {
     const optional = ` (${say("optional")})`;
     const form = h(
       "form",
-      { novalidate: true, submit: (event) => this.#submit(event), input: () => (this.untouched = false) },
+      { novalidate: true, submit: (event) => this.#submit(event), input: (event) => this.#touched(event.target) },
       this.#field(
         "number",
-        h("label", { for: "n" }, say("number")),
+        h("label.label", { for: "n" }, say("number")),
         site.countries.length > 1 ? h("div.pair", {}, this.country, this.number) : this.number,
       ),
       this.times,
-      this.#field("name", h("label", { for: "a" }, say("name"), h("span.note", {}, optional)), this.name),
-      this.#field("reason", h("label", { for: "r" }, say("reason"), h("span.note", {}, optional)), this.reason),
+      this.#field("name", h("label.label", { for: "a" }, say("name"), h("span.note", {}, optional)), this.name),
+      this.#field("reason", h("label.label", { for: "r" }, say("reason"), h("span.note", {}, optional)), this.reason),
       site.consent && this.#field("consent", h("label.choice", {}, this.consent, h("span.note.consent", {}, site.consent))),
       this.#error("form"),
       h("div.actions", {}, this.send, this.#talk()),
-      h("p.note", {}, link(site.privacy, say("privacy")), site.telephone && [" ", say("or_call", "")], link(`tel:${site.telephone}`, site.telephone)),
+      h("p.note", {}, link(site.privacy, say("privacy")), site.telephone && [" · ", say("or_call", "")], link(`tel:${site.telephone}`, site.telephone)),
     );
     this.#drawTimes();
     return form;
@@ -102,7 +102,7 @@ export class Form {
       h("input", { type: "radio", name: "when", value: way, checked: way === chosen, change: () => this.#chooseTime() }),
     );
     this.when = () => radios.find((radio) => radio.checked)?.value;
-    this.slot = h("div");
+    this.slot = h("div.slots");
     this.times.replaceChildren(
       this.#field(
         "slot",
@@ -135,7 +135,7 @@ export class Form {
     const days = new Map();
     for (const slot of answer.slots) {
       const at = new Date(slot.at);
-      const name = day(lang_, at);
+      const name = day(lang_, at, "short");
       days.set(name, [...(days.get(name) || []), h("option", { value: slot.at }, time(lang_, at))]);
     }
     if (!days.size) return this.slot.replaceChildren(h("p", {}, say("no_slots")));
@@ -150,8 +150,8 @@ export class Form {
       h(
         "div.pair",
         {},
-        h("div", {}, h("label", { for: "d" }, say("day")), choose),
-        h("div", {}, h("label", { for: "h" }, say("time")), this.at),
+        h("div.days", {}, h("label.label", { for: "d" }, say("day")), choose),
+        h("div.hours", {}, h("label.label", { for: "h" }, say("time")), this.at),
       ),
       h("p.note", {}, say("zone", answer.zone)),
     );
@@ -196,11 +196,20 @@ export class Form {
     (input || this.send).focus();
   }
 
-  #clear() {
+  /** Take back what was said of the fields, or of the one that is being changed. */
+  #clear(changed) {
     for (const [name, place] of Object.entries(this.#fields)) {
+      const input = this.#inputs(name);
+      if (changed && changed !== input) continue;
       place.hidden = true;
-      this.#inputs(name)?.removeAttribute("aria-invalid");
+      input?.removeAttribute("aria-invalid");
+      input?.removeAttribute("aria-describedby");
     }
+  }
+
+  #touched(input) {
+    this.untouched = false;
+    this.#clear(input);
   }
 
   /** A new idempotency key, and the work that belongs to it. */

@@ -50,7 +50,7 @@ export class Progress {
     this.shut.hidden = !request.final;
     if (this.button.view === this) {
       heading.textContent = this.title;
-      this.button.announce(`${this.title}. ${this.text.textContent}`);
+      this.button.announce(`${this.title} ${this.text.textContent}`);
       if (focused?.hidden) heading.focus();
     }
   }

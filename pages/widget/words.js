@@ -11,8 +11,8 @@ export function language(words, ...wanted) {
 
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-export const day = (lang, at) =>
-  new Intl.DateTimeFormat(lang, { weekday: "long", day: "numeric", month: "long" }).format(at);
+export const day = (lang, at, month = "long") =>
+  new Intl.DateTimeFormat(lang, { weekday: "long", day: "numeric", month }).format(at);
 
 export const time = (lang, at) => new Intl.DateTimeFormat(lang, { hour: "numeric", minute: "2-digit" }).format(at);
 
