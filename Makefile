@@ -79,6 +79,7 @@ doctor: $(VENV)/.run ## Look for what would keep calls from working
 test: setup-dev ## All checks and all tests, on a real Asterisk and a real Postgres
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/flows tests/simulation
+	$(BIN)/pytest -n 2 --dist loadfile tests/e2e
 	$(BIN)/pytest -n 3 --dist loadfile -m "not alone" tests/contract tests/integration
 	$(BIN)/pytest -m alone tests/contract tests/integration
 	$(BIN)/pytest tests/speech
