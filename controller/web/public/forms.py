@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from controller.callback.model import Origin, When
+from controller.callback.model import Customer, Origin, When
 
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -42,14 +42,27 @@ class AskBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     work: WorkDone = WorkDone()
     captcha: Annotated[str, msgspec.Meta(max_length=4000)] = ""
 
-    def origin(self) -> Origin:
-        """Return where the visitor came from, without what may be personal in addresses."""
-        return Origin(
-            page=without_query(self.page),
-            campaign=cleaned(self.campaign, 80),
-            medium=cleaned(self.medium, 40),
-            referrer=without_query(self.referrer, path=False),
-        )
+
+class VoiceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who wants to talk from the page."""
+
+    language: Annotated[str, msgspec.Meta(max_length=8)] = ""
+    name: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    reference: Annotated[str, msgspec.Meta(max_length=60)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    page: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    campaign: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    medium: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    referrer: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    work: WorkDone = WorkDone()
+    captcha: Annotated[str, msgspec.Meta(max_length=4000)] = ""
+
+
+class VoiceView(msgspec.Struct, frozen=True):
+    """Lets the page make one call, once, until then (`controller.web.voice.relay`)."""
+
+    ticket: str
+    expires_at: datetime
 
 
 class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,7 +92,7 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AvailabilityView(msgspec.Struct, frozen=True, kw_only=True):
-    """What the button may offer at this moment. `show`: callback, slot or none."""
+    """What the button may offer at this moment. `show`: callback, slot, voice or none."""
 
     show: str
     open: bool
@@ -129,6 +142,26 @@ class TakenView(msgspec.Struct, frozen=True):
     reference: str
     """What a visitor may tell on the telephone; it opens nothing."""
     request: RequestView
+
+
+def origin_in(body: AskBody | VoiceBody) -> Origin:
+    """Return where a visitor came from, without what may be personal in addresses."""
+    return Origin(
+        page=without_query(body.page),
+        campaign=cleaned(body.campaign, 80),
+        medium=cleaned(body.medium, 40),
+        referrer=without_query(body.referrer, path=False),
+    )
+
+
+def customer_in(body: AskBody | VoiceBody, site: str) -> Customer:
+    """Return what a visitor told of themselves."""
+    return Customer(
+        name=cleaned(body.name, 80),
+        reference=cleaned(body.reference, 60),
+        reason=cleaned(body.reason, 500, lines=True),
+        data={"site": site},
+    )
 
 
 def cleaned(text: str, length: int, *, lines: bool = False) -> str:

@@ -58,6 +58,8 @@ _DESK = {
     "slot_unknown": "slot_unknown",
     "too_late": "too_late",
     "unknown_request": "ticket_unknown",
+    "number_taken": "not_callable",
+    "too_many": "too_many",
 }
 """What the desk and the gate say → what a visitor is told. Of a number no more than its form tells: that somebody
 wants no calls, or had many, is nothing for strangers."""

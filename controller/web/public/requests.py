@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import msgspec
 
 from controller.acd.model import Refused
-from controller.callback.model import Consent, Customer, Source, When
+from controller.callback.model import Consent, Source, When
 from controller.calls.callback.desk import Asked, CallbackDesk
 from controller.flow.calendar import zones
 from controller.flow.sitekinds import Site
 from controller.ports import Clock
 from controller.web.public.following import Following, asked_view
-from controller.web.public.forms import AskBody, ChangeBody, RequestView, TakenView, cleaned
+from controller.web.public.forms import AskBody, ChangeBody, RequestView, TakenView, customer_in, origin_in
 from controller.web.public.protection import Protection
 from controller.web.public.refusals import Refusal, refused
 from controller.web.public.tickets import Rights, Seal, Ticket
@@ -91,13 +91,8 @@ class Requests:
                 country=facts.country,
                 zone=body.zone,
                 slot_at=body.slot_at,
-                customer=Customer(
-                    name=cleaned(body.name, 80),
-                    reference=cleaned(body.reference, 60),
-                    reason=cleaned(body.reason, 500, lines=True),
-                    data={"site": site.name},
-                ),
-                origin=body.origin(),
+                customer=customer_in(body, site.name),
+                origin=origin_in(body),
                 consent=Consent(text, site.consent_version, now, visitor.address),
                 idempotency_key=_scoped(site, key),
             )

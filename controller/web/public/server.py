@@ -23,6 +23,7 @@ from aiohttp.typedefs import Handler
 from controller.acd.model import Refused
 from controller.callback.model import Slot
 from controller.calls.callback.desk import CallbackDesk
+from controller.calls.voice.desk import VoiceAsk, VoiceDesk
 from controller.errors import StoreError
 from controller.flow.calendar import zones
 from controller.flow.sitekinds import Site
@@ -36,12 +37,16 @@ from controller.web.public.forms import (
     SiteView,
     SlotsView,
     SlotView,
+    VoiceBody,
+    VoiceView,
+    customer_in,
+    origin_in,
 )
 from controller.web.public.limits import address_keys
-from controller.web.public.origin import Network, client_address, cors, may_use, preflight
+from controller.web.public.origin import Network, client_address, cors, may_use, origin_of, preflight
 from controller.web.public.protection import Protection
 from controller.web.public.refusals import Refusal, refused
-from controller.web.public.requests import Requests, Visitor
+from controller.web.public.requests import KEY, Requests, Visitor
 from controller.web.public.tickets import Seal
 from controller.web.public.wording import language_of
 from controller.web.public.work import Captcha, Work
@@ -71,6 +76,8 @@ class Parts:
     protection: Protection
     following: Following
     requests: Requests
+    voice: VoiceDesk | None = None
+    """Talking from the page; None: there is none here."""
     proxies: tuple[Network, ...] = ()
 
 
@@ -81,6 +88,7 @@ def make_parts(
     key: bytes,
     sites: Callable[[], Mapping[str, Site]],
     zone: Callable[[], str],
+    voice: VoiceDesk | None = None,
     proxies: tuple[Network, ...] = (),
     captcha: Captcha | None = None,
 ) -> Parts:
@@ -88,7 +96,7 @@ def make_parts(
     protection = Protection(desk, clock, Work(key), captcha)
     following = Following(desk)
     requests = Requests(desk, clock, Seal(key), protection, following)
-    return Parts(desk, sites, clock, zone, protection, following, requests, proxies)
+    return Parts(desk, sites, clock, zone, protection, following, requests, voice, proxies)
 
 
 class PublicRoutes:
@@ -97,6 +105,7 @@ class PublicRoutes:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._ask_body = msgspec.json.Decoder(AskBody)
+        self._voice_body = msgspec.json.Decoder(VoiceBody)
         self._change_body = msgspec.json.Decoder(ChangeBody)
         self._slots: dict[str, tuple[float, asyncio.Task[Any]]] = {}
         self._watchers: Counter[str] = Counter()
@@ -111,6 +120,7 @@ class PublicRoutes:
             (hdrs.METH_GET, f"{base}/slots", self.slots),
             (hdrs.METH_GET, f"{base}/challenge", self.challenge),
             (hdrs.METH_POST, f"{base}/requests", self.ask),
+            (hdrs.METH_POST, f"{base}/voice", self.talk),
             (hdrs.METH_GET, f"{base}/request", self.look),
             (hdrs.METH_PATCH, f"{base}/request", self.change),
             (hdrs.METH_DELETE, f"{base}/request", self.cancel),
@@ -182,7 +192,7 @@ class PublicRoutes:
     async def availability(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """What the button may offer now."""
         self._parts.protection.read(visitor.address)
-        return _cached(request, availability(self._parts.desk, visitor.site), 5)
+        return _cached(request, availability(self._parts, visitor.site), 5)
 
     async def slots(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """The times to choose from."""
@@ -200,6 +210,35 @@ class PublicRoutes:
         body = await _body(request, self._ask_body)
         key = request.headers.get("Idempotency-Key", "")
         return _json(await self._parts.requests.ask(visitor, key, body), status=201)
+
+    async def talk(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """Let the page make one call to the site's number."""
+        parts, site = self._parts, visitor.site
+        parts.protection.read(visitor.address)
+        body: VoiceBody = await _body(request, self._voice_body)
+        key = request.headers.get("Idempotency-Key", "")
+        if not KEY.fullmatch(key):
+            raise Refusal("key_missing")
+        if parts.voice is None or "voice" not in site.modes or not site.voice_number:
+            raise Refusal("mode_off")
+        await parts.protection.admit(site, visitor.address, key, body.work, body.captcha)
+        ticket = parts.voice.open(
+            VoiceAsk(
+                site=site.name,
+                web_origin=origin_of(request),
+                number=site.voice_number,
+                queue=site.queue,
+                address=visitor.address,
+                language=site.language(body.language or visitor.language),
+                customer=customer_in(body, site.name),
+                origin=origin_in(body),
+            )
+        )
+        if isinstance(ticket, Refused):
+            parts.protection.counts[f"refused_{ticket.code}"] += 1
+            raise refused(ticket)
+        parts.protection.counts["voice"] += 1
+        return _json(VoiceView(ticket.ticket, ticket.expires_at), status=201)
 
     async def look(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """How a request is."""
@@ -302,23 +341,31 @@ def site_view(visitor: Visitor) -> SiteView:
     )
 
 
-def availability(desk: CallbackDesk, site: Site) -> AvailabilityView:
+def availability(parts: Parts, site: Site) -> AvailabilityView:
     """Return what a site's button may offer at this moment."""
-    now = desk.availability(site.queue)
+    now = parts.desk.availability(site.queue)
     calls = "callback" in site.modes and now is not None
     asap = calls and now is not None and now.open and now.staffed
     slots = "slot" in site.modes and now is not None
-    at_once = now is not None and now.now
+    voice = _voice_now(parts, site)
     return AvailabilityView(
-        show="callback" if asap else "slot" if slots else "none",
+        show="callback" if asap else "slot" if slots else "voice" if voice else "none",
         open=now is not None and now.open,
-        now=calls and at_once,
+        now=calls and now is not None and now.now,
         asap=asap,
         slots=slots,
-        voice="voice" in site.modes and at_once,
+        voice=voice,
         estimate_s=rounded(now.estimate_s) if now is not None and asap else None,
         opens_at=now.opens_at if now is not None else None,
     )
+
+
+def _voice_now(parts: Parts, site: Site) -> bool:
+    """Tell whether somebody would answer a call from the page."""
+    if parts.voice is None or "voice" not in site.modes or not site.voice_number or not parts.voice.on:
+        return False
+    now = parts.voice.availability(site.queue)
+    return now is not None and now.now
 
 
 def ticket_of(request: web.Request) -> str:
