@@ -24,6 +24,7 @@ _MODULES = {
     "reports": ("figures", "staffing"),
     "answer": ("answer",),
     "erase": ("erase",),
+    "outbound": ("outbound", "optout"),
 }
 
 

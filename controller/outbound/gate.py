@@ -51,11 +51,14 @@ def recognise(rules: OutboundRules, ask: OutboundAsk) -> NumberFacts | Verdict:
         return Verdict(False, found.code, found.message, found.advice, rule="numbering plan")
     if found.country not in rules.countries:
         where = found.country or "no country (satellite and other worldwide numbers)"
+        advice = "give a number of another country"
+        if found.country:
+            advice += f", or add {found.country} to outbound: countries: in centre.yaml"
         return _no(
             found,
             "country",
             f"numbers of {where} are not called from here",
-            "ask for a number of another country, or add this one to outbound: countries: in centre.yaml",
+            advice,
             "outbound: countries: of centre.yaml",
         )
     if not _kind_allowed(rules, found.kind):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from click.testing import CliRunner, Result
 
+from controller.cli import cli
 from controller.errors import StoreError
 from controller.numbering.model import NumberKind
 from controller.numbering.tariffs import Tariff, TariffTable
@@ -139,7 +142,8 @@ async def test_a_call_that_runs_longer_than_expected_counts_what_it_costs_by_now
     await query(database, "insert into calls (call_id, started_at) values ($1, $2)", attempt, started)
     usage = await outbound.usage(CUSTOMER, Purpose.REQUESTED, started + timedelta(minutes=10))
     assert (usage.spent_hour, usage.spent_number_day) == (pytest.approx(6.1), pytest.approx(6.1))
-    ended = "update calls set ended_at = $1, disposition = 'talked', ended_by = 'caller', cause = 16"  # what the record says
+    # What the record says.
+    ended = "update calls set ended_at = $1, disposition = 'talked', ended_by = 'caller', cause = 16"
     await query(database, ended, started + timedelta(minutes=20))
     assert (await reserve(outbound)).code == "cost"  # and it was settled: 12.1 of 10 are spent
     rows = await query(database, "select talk_s, cost from outbound_calls where attempt_id = $1", attempt)
@@ -267,3 +271,33 @@ async def test_without_postgres_everything_is_a_store_error(tmp_path):
     with pytest.raises(StoreError):
         await outbound.usage(CUSTOMER, Purpose.SERVICE, now())
     await gone.close()
+
+
+async def command(*words: str, **settings: str) -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, cli, [*words], env=settings)
+
+
+async def test_the_list_and_the_reports_on_the_command_line(outbound, database, tmp_path):
+    here = {
+        "RAPPEL_POSTGRES_URL": database,
+        "RAPPEL_NODE_STATE_DIR": str(tmp_path / "state"),
+        "RAPPEL_RETENTION_NUMBER_KEY": KEY.decode(),
+        "RAPPEL_CENTRE_FOLDER": str(Path(__file__).parents[3] / "ivr_flows"),
+    }
+    assert (await command("optout", "list", **here)).output == "Nobody is on the list.\n"
+    added = await command("optout", "add", "06 39 98 00 01", "--purpose", "prospecting", "--source", "letter", **here)
+    assert added.output == f"{CUSTOMER} is not called any more for prospecting.\n"
+    await command("optout", "add", "06 39 98 00 01", **here)
+    listed = await command("optout", "list", "+33639980001", **here)
+    assert [line.split()[-1] for line in listed.output.splitlines()] == ["source", "cli", "letter"]
+    asked = ("outbound", "judge", CUSTOMER, "--purpose", "service")
+    refused = await command(*asked, **here)
+    assert (refused.exit_code, "refused (opted_out)" in refused.output) == (1, True)
+    assert (await command("optout", "remove", CUSTOMER, **here)).exit_code == 0
+    assert (await command("optout", "remove", CUSTOMER, **here)).exit_code == 1
+    assert "spent: 0.00 of 15" in (await command(*asked, **here)).output
+    await outbound.decided(ASK, Verdict(False, "window", "too late", rule="r"), now())
+    assert "too late" in (await command("outbound", "refusals", **here)).output
+    assert (await command("outbound", "costs", **here)).output.startswith("Nobody was called in that time.")
+    await reserve(outbound)
+    assert f"{OURS}  api" in (await command("outbound", "costs", **here)).output
