@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -24,7 +25,7 @@ from tests.rig.fakecallbacks import FakeCallbacks, open_queue
 
 QUEUE = "ventes"
 POLICY = (
-    "default-src 'none'; script-src {rappel}; connect-src {rappel}; base-uri 'none'; form-action 'none';"
+    "default-src 'none'; script-src {rappel}; connect-src 'self' {rappel}; base-uri 'none'; form-action 'none';"
     " require-trusted-types-for 'script'; trusted-types 'none'"
 )
 """The strictest under which the button has to work: nothing inline, no style, image or worker, no HTML from text."""
@@ -53,8 +54,12 @@ class Shop:
     """More of the script's tag."""
     head: str = ""
     language: str = "fr"
-    posts: list[str] = field(default_factory=list)
-    """Paths of what was sent by POST."""
+    consent: dict[str, str] = field(default_factory=lambda: DEFAULT_CONSENT)
+    asked: list[str] = field(default_factory=list)
+    """What Rappel was asked: method and path with query."""
+    dialled: list[dict[str, str]] = field(default_factory=list)
+    """What the page's own server was asked to dial."""
+    dial_answer: tuple[int, dict[str, str]] = (202, {})
     delay_s: float = 0.0
     """How long Rappel takes to answer a POST."""
     cookies: list[str] = field(default_factory=list)
@@ -83,7 +88,7 @@ class Shop:
         return request_id
 
 
-def site(origin: str, modes: frozenset[str]) -> Site:
+def site(origin: str, modes: frozenset[str], consent: dict[str, str]) -> Site:
     """Return the shop's site."""
     return Site(
         name="boutique",
@@ -95,7 +100,7 @@ def site(origin: str, modes: frozenset[str]) -> Site:
         country="FR",
         countries=("FR", "BE", "LU"),
         kinds=frozenset(KINDS),
-        consent=DEFAULT_CONSENT,
+        consent=consent,
         consent_version="rappel-1",
         privacy="https://www.shop.example/privacy",
         telephone="+33 3 53 01 47 00",
@@ -116,14 +121,20 @@ async def open_shop(modes: frozenset[str] = frozenset({"callback", "slot"})) -> 
     desk = FakeCallbacks(times=slots(), now=datetime.now(UTC))
     shop = Shop(desk, rappel, f"{origin}/")
     shop.staff()
-    sites = {"boutique": site(origin, modes)}
-    parts = make_parts(desk, _Clock(), key=bytes(32), sites=lambda: sites, zone=lambda: "Europe/Paris")
+    parts = make_parts(
+        desk,
+        _Clock(),
+        key=bytes(32),
+        sites=lambda: {"boutique": site(origin, modes, shop.consent)},
+        zone=lambda: "Europe/Paris",
+    )
     routes = PublicRoutes(parts)
     app = web.Application(middlewares=[_noting(shop)])
     app.add_subapp(PREFIX, routes.application())
     add_scripts(app)
     pages = web.Application()
-    pages.router.add_get("/{tail:.*}", lambda _: _page(shop))
+    pages.router.add_post("/dial", partial(_dial, shop))
+    pages.router.add_get("/{tail:.*}", partial(_page, shop))
     runners = [await _serve(each, port) for each, port in zip((app, pages), ports, strict=True)]
     try:
         yield shop
@@ -138,8 +149,8 @@ async def open_shop(modes: frozenset[str] = frozenset({"callback", "slot"})) -> 
 def _noting(shop: Shop) -> Middleware:
     @web.middleware
     async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        shop.asked.append(f"{request.method} {request.path_qs}")
         if request.method == "POST":
-            shop.posts.append(request.path)
             await asyncio.sleep(shop.delay_s)
         if "Cookie" in request.headers:
             shop.cookies.append(request.headers["Cookie"])
@@ -148,7 +159,14 @@ def _noting(shop: Shop) -> Middleware:
     return note
 
 
-async def _page(shop: Shop) -> web.Response:
+async def _dial(shop: Shop, request: web.Request) -> web.Response:
+    shop.dialled.append(await request.json())
+    await asyncio.sleep(shop.delay_s)
+    status, answer = shop.dial_answer
+    return web.json_response(answer, status=status)
+
+
+async def _page(shop: Shop, _: web.Request) -> web.Response:
     script = f'<script src="{shop.rappel}/rappel.js" data-site="boutique" {shop.attributes} async></script>'
     text = (
         f'<!doctype html><html lang="{shop.language}"><head><meta charset="utf-8"><title>Boutique</title>'
