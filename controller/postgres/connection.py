@@ -78,8 +78,12 @@ def blames_the_row(error: BaseException) -> bool:
     return isinstance(error, (asyncpg.DataError, OverflowError, UnicodeError))
 
 
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a statement raises when Postgres is away, stopping, full or set up wrongly (or the row is bad)."""
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a statement raises when Postgres is away, stopping, full or set up wrongly (or the row is bad).
+
+asyncpg calls it an internal error when a statement is sent in the moment between the server's farewell and the end
+of the connection.
+"""
 
 
 def away(error: BaseException, dsn: str = "") -> StoreError:
