@@ -12,6 +12,7 @@
       dial: {201: {outcome: talked, talk: 2m}}           # per extension; the outcome alone will do
       queues: {support: {after: 40s, talk: 2m}}          # per queue; the outcome alone will do
       agent: {pause: not_logged_in}                      # why an agent's wish is refused; else it is done
+      callback: {open: {queue: support, when: asap}}     # call-backs as the call finds them
       mailbox: [{queue: support, caller: "+33612345678"}]  # the messages that an agent finds
       expect: {visits: [menu, crm], ends: fin, vars: {vip: true}, says: ["Bonjour"]}
 
@@ -37,6 +38,7 @@ from controller.flow.reading import Context, fields_of, read_fields
 from controller.flow.release import Release
 from controller.flow.trace import Disposition
 from controller.flow.yamltext import ListNode, MapNode, Node, read_yaml
+from controller.simulator.callbackkinds import CallbackSpec, WishKind, WishSpec
 from controller.simulator.caller import Act
 from controller.simulator.kinds import (
     Acts,
@@ -61,7 +63,6 @@ ACTS = (*REFUSABLE, "listen", *MessageActKind)
 """What an agent asks for, as scenarios name it."""
 
 _STEP = r"[a-z][a-z0-9_]{0,63}(?:\.[a-z][a-z0-9_]{0,63})?"
-_LATER = {"callback": "this version has no call-backs yet; delete the key"}
 
 
 class Expect(msgspec.Struct, frozen=True):
@@ -71,6 +72,7 @@ class Expect(msgspec.Struct, frozen=True):
     these. `ends`: the last step. `says`: these texts (or parts of them) are heard, in this order. `http`: exactly
     these requests, each as the step's name or as a part of `GET https://…`. `dials`: exactly these extensions.
     `queues`: exactly these queues are entered, `messages`: left a message for, `acts`: what an agent asks for.
+    `callback`: what the caller asked for last: `{queue, when, slot, number}`, `cancelled`, `never`, or `none`.
     """
 
     visits: Annotated[tuple[str, ...] | None, ListOf(Pattern(_STEP, "the name of a step"))] = None
@@ -86,6 +88,7 @@ class Expect(msgspec.Struct, frozen=True):
     queues: Annotated[tuple[str, ...] | None, ListOf(Text(64), 0)] = None
     messages: Annotated[tuple[str, ...] | None, ListOf(Text(64), 0)] = None
     acts: Annotated[tuple[str, ...] | None, ListOf(Word(*ACTS), 0)] = None
+    callback: Annotated[str | WishSpec | None, WishKind()] = None
     vars: Annotated[dict[str, Any], MapOf(Json())] = {}
 
 
@@ -105,6 +108,7 @@ class ScenarioSpec(msgspec.Struct, frozen=True):
     ] = {}
     queues: Annotated[dict[str, tuple[QueueAnswer, ...]], MapOf(OneOrMore(QueueAnswerKind()))] = {}
     agent: Annotated[dict[str, str], MapOf(Text(40), "|".join(REFUSABLE), "what an agent asks for")] = {}
+    callback: Annotated[CallbackSpec | None, Nested(CallbackSpec)] = None
     mailbox: Annotated[tuple[MessageSpec, ...], ListOf(Nested(MessageSpec), 0, 100)] = ()
     expect: Annotated[Expect, Nested(Expect)] = Expect()
 
@@ -140,7 +144,7 @@ def read_scenarios(content: bytes, file: str, release: Release) -> tuple[tuple[S
     names: dict[str, Mark] = {}
     for node in tree.items:
         before = len(findings.sorted())
-        values, good = read_fields(ScenarioSpec, node, ctx, ("scenario",), other_keys=_later(node))
+        values, good = read_fields(ScenarioSpec, node, ctx, ("scenario",))
         if not good or len(findings.sorted()) > before:
             continue
         spec = ScenarioSpec(**values)
@@ -158,10 +162,6 @@ def read_scenarios(content: bytes, file: str, release: Release) -> tuple[tuple[S
 def scenario_schema() -> dict[str, Any]:
     """Return the JSON Schema of one scenario's fields, for editors."""
     return {field.key: field.kind.schema() for field in fields_of(ScenarioSpec)}
-
-
-def _later(node: Node) -> dict[str, str]:
-    return _LATER if isinstance(node, MapNode) else {}
 
 
 def _settled(spec: ScenarioSpec, node: Node, file: str, release: Release, findings: Findings) -> Scenario | None:
@@ -204,6 +204,15 @@ def _check_names(scenario: Scenario, node: Node, release: Release, findings: Fin
     _check_each(scenario.spec.queues, release.queues, "queue", _place(node, "queues"), findings)
     left_for = [message.queue for message in scenario.spec.mailbox]
     _check_each(left_for, release.queues, "queue", _place(node, "mailbox"), findings)
+    known = scenario.spec.callback
+    if known is not None:
+        opened = [known.open.queue] if known.open is not None else []
+        _check_each(opened, release.queues, "queue", _place(node, "callback"), findings)
+        if known.called and known.open is None:
+            message = "a call that we make is made for a request"
+            findings.error(_place(node, "callback"), "called", message, "add open: {queue: …}")
+    if isinstance(expect.callback, WishSpec) and expect.callback.queue:
+        _check_each([expect.callback.queue], release.queues, "queue", place, findings)
     _check_each((*(expect.queues or ()), *(expect.messages or ())), release.queues, "queue", place, findings)
 
 

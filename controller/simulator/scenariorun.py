@@ -13,6 +13,7 @@ from controller.flow.findings import clipped
 from controller.flow.interpreter import CallFacts
 from controller.flow.queuenow import QueueNow
 from controller.flow.release import Release
+from controller.simulator.callbackkinds import Given, differences
 from controller.simulator.caller import ScriptedCaller
 from controller.simulator.kinds import HttpAnswer
 from controller.simulator.mailbox import LeftMessage, SimulatedMailbox
@@ -112,7 +113,8 @@ def run_scenario(release: Release, scenario: Scenario, wording: Wording | None =
     spec = scenario.spec
     caller = ScriptedCaller(spec.do)
     answers = _Answers(scenario)
-    facts = CallFacts(called=scenario.called, caller=spec.from_, language=scenario.language)
+    given = Given(spec.callback, release, spec.from_)
+    facts = CallFacts(called=scenario.called, caller=spec.from_, language=scenario.language, callback=given.called)
     mailbox = SimulatedMailbox(
         [LeftMessage(each.queue, each.caller, each.heard, each.ago_s, each.lasts_s) for each in spec.mailbox],
         spec.agent.get("messages", ""),
@@ -129,10 +131,12 @@ def run_scenario(release: Release, scenario: Scenario, wording: Wording | None =
         queues_now=answers.queues_now,
         agents=answers.agent,
         mailbox=mailbox,
+        callbacks=given.callbacks,
         wording=wording,
     )
     call = simulation.run()
     problems = [*call.problems, *answers.problems, *_differences(scenario, call)]
+    problems += differences(spec.expect.callback, call.wishes, release.zone)
     if caller.left:
         left = ", ".join(type(act).__name__.lower() for act in caller.left)
         problems.append(f"the call was over before the caller did all: left are {left}")

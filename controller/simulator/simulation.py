@@ -17,6 +17,10 @@ from controller.flow.commands import (
     AgentAct,
     AgentActed,
     Answer,
+    AskCallback,
+    CallbackFound,
+    CancelCallback,
+    ChangeCallback,
     Collect,
     Collected,
     Command,
@@ -24,10 +28,12 @@ from controller.flow.commands import (
     Dialled,
     Enqueue,
     Event,
+    FindCallback,
     Hangup,
     HearMessage,
     KeepMessage,
     ListMessages,
+    ListSlots,
     LookedUp,
     Lookup,
     LookupFailed,
@@ -35,10 +41,12 @@ from controller.flow.commands import (
     MessageReady,
     MessagesListed,
     MessageTreated,
+    OptOut,
     Play,
     QueueLeft,
     Record,
     Recorded,
+    SlotsListed,
     TreatMessage,
 )
 from controller.flow.interpreter import CallFacts, Ending, FlowRun
@@ -46,6 +54,7 @@ from controller.flow.queuenow import NO_QUEUES, QueueNow, QueuesNow
 from controller.flow.release import Release
 from controller.flow.runstate import State
 from controller.flow.trace import MASK, StepRecord
+from controller.simulator.callbacks import CallbackCommand, CallbackEvent, SimulatedCallbacks, Wish
 from controller.simulator.caller import HANG_UP, Caller
 from controller.simulator.clock import VirtualClock
 from controller.simulator.mailbox import SimulatedMailbox
@@ -57,6 +66,14 @@ from controller.simulator.wording import Wording
 MAX_COMMANDS = 20_000
 """No flow within its limits asks for more; beyond, the call counts as endless."""
 
+_CALLBACK_WORDS: dict[type[Command], str] = {
+    FindCallback: "look for a request",
+    ListSlots: "look for times",
+    AskCallback: "ask",
+    ChangeCallback: "change",
+    CancelCallback: "cancel",
+    OptOut: "never again",
+}
 _ACTS: dict[type[Command], str] = {ListMessages: "messages", HearMessage: "listen"}
 
 Answers = Callable[[str, Lookup], tuple[LookedUp | LookupFailed, float]]
@@ -81,6 +98,8 @@ class CallResult(msgspec.Struct):
     """The queues a message was left for."""
     acts: list[str] = []
     """What an agent asked for."""
+    wishes: list[Wish] = []
+    """What the caller asked for of call-backs."""
     variables: dict[str, Any] = {}
     """The values given last, in whatever flow."""
     problems: list[str] = []
@@ -131,6 +150,7 @@ class Simulation:
         queues_now: Callable[[], QueuesNow] = lambda: NO_QUEUES,
         agents: Agents = lambda _command: "",
         mailbox: SimulatedMailbox | None = None,
+        callbacks: SimulatedCallbacks | None = None,
         wording: Wording | None = None,
         observer: Observer = lambda _line: None,
     ) -> None:
@@ -142,6 +162,7 @@ class Simulation:
         self._wording = wording or Wording(release)
         self._observer = observer
         self._queues_now = queues_now
+        self._callbacks = callbacks or SimulatedCallbacks(release)
         self._telephone = SimulatedTelephone(
             self._clock,
             caller,
@@ -223,6 +244,8 @@ class Simulation:
             return self._look_up(run, command)
         if isinstance(command, AgentAct | ListMessages | HearMessage | TreatMessage):
             return self._act(command)
+        if isinstance(command, CallbackCommand):
+            return self._about_callback(command)
         if isinstance(command, Play | Collect | Record) and command.media:
             self._say(command.media)
         if isinstance(command, Enqueue):
@@ -251,6 +274,17 @@ class Simulation:
         if isinstance(event, AgentActed | MessagesListed | MessageReady | MessageTreated):
             reason = f" ({command.reason})" if isinstance(command, AgentAct) and command.reason else ""
             self._note("agent", f"{act}{reason}: {event.refused or 'done'}")
+        return event
+
+    def _about_callback(self, command: CallbackCommand) -> Event:
+        event = self._callbacks.perform(command, self._clock.now())
+        self._result.wishes = list(self._callbacks.wishes)
+        told = _CALLBACK_WORDS[type(command)]
+        if isinstance(command, AskCallback | ChangeCallback):
+            told += f" {command.when}" + (f" {command.slot_at.isoformat()}" if command.slot_at else "")
+        if isinstance(command, AskCallback):
+            told += f", {command.queue} {command.phone}" + (", place kept" if command.entered_at else "")
+        self._note("callback", f"{told}: {_outcome(event)}")
         return event
 
     def _look_up(self, run: _WatchedRun, command: Lookup) -> Event:
@@ -296,6 +330,14 @@ class Simulation:
         line = TraceLine(round(self._clock.monotonic(), 3), kind, text)
         self._result.trace.append(line)
         self._observer(line)
+
+
+def _outcome(event: CallbackEvent) -> str:
+    if event.refused:
+        return event.refused
+    if isinstance(event, CallbackFound):
+        return "none" if event.request is None else f"{event.request.queue} {event.request.when}"
+    return f"{len(event.slots)} times" if isinstance(event, SlotsListed) else "done"
 
 
 def trace_lines(result: CallResult) -> list[str]:

@@ -11,12 +11,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from controller.flow.commands import DialOutcome, LookedUp, Lookup, LookupFailed, QueueExit
+from controller.callback.model import RequestId, When
+from controller.flow.commands import CallbackNote, DialOutcome, LookedUp, Lookup, LookupFailed, QueueExit
 from controller.flow.findings import Finding
 from controller.flow.interpreter import CallFacts
 from controller.flow.queuenow import QueueNow
 from controller.flow.release import Release
 from controller.ports import AudioLibrary
+from controller.simulator.callbacks import SimulatedCallbacks
 from controller.simulator.caller import RandomCaller
 from controller.simulator.kinds import FAILURES, QUEUE_EXITS
 from controller.simulator.mailbox import LeftMessage, SimulatedMailbox
@@ -119,6 +121,9 @@ def run_random(release: Release, flow: str, seed: int, wording: Wording | None =
         caller=chance.choice(("", "+33612345678", "+442079460958", "not a number")),
         language=chance.choice(("", *release.flows[flow].languages)),
     )
+    known, callbacks = _random_callbacks(chance, release, at)
+    if known is not None and flow in _called_flows(release):
+        facts = msgspec.structs.replace(facts, caller=known.number, callback=known)
     simulation = Simulation(
         release,
         flow,
@@ -131,6 +136,7 @@ def run_random(release: Release, flow: str, seed: int, wording: Wording | None =
         queues_now=lambda: {name: _random_queue(chance) for name in release.queues},
         agents=lambda _command: chance.choice(("", "unknown_agent", "in_a_call")),
         mailbox=_random_mailbox(chance, release),
+        callbacks=callbacks,
         wording=wording,
     )
     call = simulation.run()
@@ -157,13 +163,48 @@ def _random_mailbox(chance: random.Random, release: Release) -> SimulatedMailbox
     return SimulatedMailbox(messages, chance.choice(("", "", "unknown_agent", "unavailable")))
 
 
+def _called_flows(release: Release) -> set[str]:
+    """Return the flows that customers hear whom we call."""
+    return {plan.callback.flow for plan in release.queues.values() if plan.callback is not None}
+
+
+def _random_callbacks(
+    chance: random.Random, release: Release, at: datetime
+) -> tuple[CallbackNote | None, SimulatedCallbacks]:
+    """Return an open request or none, and a desk that refuses now and then."""
+    queues = [name for name, plan in release.queues.items() if plan.callback is not None]
+    known = None
+    if queues and chance.random() < 0.4:  # noqa: PLR2004 - often enough to matter
+        slot = chance.choice((None, at + timedelta(hours=chance.randrange(200))))
+        known = CallbackNote(
+            RequestId("f" * 32),
+            chance.choice(queues),
+            chance.choice(("+33612345678", "+442079460958", "+262692123456")),
+            When.ASAP if slot is None else When.SLOT,
+            slot_at=slot,
+            slot_s=0.0 if slot is None else 1800.0,
+        )
+    slots = chance.choice((None, None, [], [at + timedelta(minutes=30 * n) for n in range(chance.randrange(1, 120))]))
+    codes = ("", "", "", "slot_taken", "country", "unavailable", "too_late", "off")
+    callbacks = SimulatedCallbacks(
+        release,
+        known=known,
+        slots=slots,
+        refusal=lambda: chance.choice(codes),
+        away=chance.random() < 0.1,  # noqa: PLR2004 - often enough to matter
+        estimate_s=chance.choice((None, 0.0, 300.0, 4000.0)),
+    )
+    return known, callbacks
+
+
 def run_fuzz(release: Release, *, seed: int = 1, calls: int = 200) -> tuple[RandomResult, ...]:
-    """Simulate `calls` calls at random into each flow that a number leads to, else into every flow.
+    """Simulate `calls` calls at random into each flow that begins a call, else into every flow.
 
     The same seed gives the same calls. What went wrong stands in the results' `problems`.
     """
     wording = Wording(release)
-    entered = {number.flow for number in release.numbers.values()} & release.flows.keys() or set(release.flows)
+    entered = _called_flows(release) | {number.flow for number in release.numbers.values()} & release.flows.keys()
+    entered = entered or set(release.flows)
     return tuple(
         run_random(release, flow, seed * 1_000_003 + number, wording)
         for flow in sorted(entered)
