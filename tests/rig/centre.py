@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -133,18 +133,22 @@ async def running(
 class Process:
     """The controller in a process of its own, for tests that kill it."""
 
-    def __init__(self, config: Config, log: Path) -> None:
+    def __init__(
+        self, config: Config, log: Path, *, module: str = "controller", more: Mapping[str, str] | None = None
+    ) -> None:
         self._config = config
         self._log = log
+        self._module = module
+        self._more = dict(more or {})
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start it; returns when the process exists, not when it is ready."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RAPPEL_")}
-        environment |= environment_of(self._config)
+        environment |= environment_of(self._config) | self._more
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "controller", "controller", env=environment, stdout=log, stderr=log
+                sys.executable, "-m", self._module, "controller", env=environment, stdout=log, stderr=log
             )
 
     def show_log(self) -> None:
@@ -155,6 +159,15 @@ class Process:
         """Send it a signal."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    async def ended_whenever(self) -> int:
+        """Wait for its end, however long it lives."""
+        return 0 if self._process is None else await self._process.wait()
 
     async def ended(self) -> int:
         """Wait for its end; return the exit code."""

@@ -1,0 +1,306 @@
+"""Never twice, never lost: call-backs while everything that can be killed is killed.
+
+A controller that kills itself around each of its commands (`crashing.py`), an Asterisk and a Postgres that are killed
+now and then, agents at real telephones, and the people called: one witness that shares nothing with Rappel. At the
+end what the witness saw is compared with what Postgres says.
+
+`CHAOS_REQUESTS` says how many requests (the suite has few, `make chaos` a thousand).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+import yaml
+
+from controller.acd.model import AgentId
+from controller.callback.model import FINAL, RequestState
+from controller.postgres import migrations
+from controller.postgres.tokens import PostgresTokens
+from controller.runtime import postgres as postgres_runtime
+from controller.runtime.asterisk import AsteriskServer
+from controller.runtime.postgres import PostgresServer
+from controller.runtime.settings import Trunk
+from controller.softphone.media import Source
+from controller.softphone.phone import IncomingCall
+from controller.web.api.access import Scope, new_secret
+from tests.chaos import crashing
+from tests.chaos.witness import AGENT_HZ, Mood, Seen, Witness
+from tests.rig.agents import Agents, enrolled, write_queues
+from tests.rig.asterisk import Rig
+from tests.rig.centre import Centre, Process, config_for, ready, until
+
+pytestmark = pytest.mark.alone
+
+REQUESTS = int(os.environ.get("CHAOS_REQUESTS", "80"))
+AGENTS = 8
+AT_ONCE = 16
+"""Requests that are being asked for at once."""
+LIMIT_S = 60.0 + REQUESTS * 1.5
+QUEUE = "rappels"
+FLOW = """
+flow: rappel_client
+start: accueil
+languages: [fr]
+limits: {duration: 5m}
+defaults: {first_digit: 3s, attempts: 2}
+prompts:
+  bonjour: {fr: {file: bienvenue}}
+  encore: {fr: {file: encore}}
+steps:
+  accueil:
+    type: menu
+    prompt: bonjour
+    choices: {1: conseiller}
+    no_input: {prompt: encore, then: fin}
+    invalid: {prompt: encore, then: fin}
+  conseiller: {type: queue, queue: rappels, next: fin, timeout: fin, full: fin, closed: fin, failed: fin}
+  fin: {type: hangup}
+"""
+OUTBOUND = {
+    "caller_id": "+33353014700",
+    "countries": ["FR"],
+    "kinds": ["fixed"],
+    "ceilings": {"hour": 1_000_000, "day": 1_000_000, "number": 1_000, "calls": 100},
+    "tariffs": {"FR": {"per_min": 0.01}},
+}
+RETRY = {
+    each: ["1s"] for each in ("busy", "no_answer", "unreachable", "voicemail", "refused", "failed", "lost", "left")
+}
+"""So soon that whoever is called twice by mistake is called while the test looks."""
+
+
+def mood(number: str, before: int) -> Mood:
+    """Return what `number` does the next time: sooner or later everybody takes the call."""
+    if before >= 3:
+        return Mood.ACCEPTS
+    chance = random.Random(f"{number} {before}").random()
+    for kind, until_p in (
+        (Mood.ACCEPTS, 0.55),
+        (Mood.BUSY, 0.67),
+        (Mood.ABSENT, 0.78),
+        (Mood.REFUSES, 0.84),
+        (Mood.LEAVES, 0.95),
+    ):
+        if chance < until_p:
+            return kind
+    return Mood.MACHINE
+
+
+@dataclass
+class Ground:
+    """Everything that is killed, and who looks on."""
+
+    rig: Rig
+    asterisk: AsteriskServer
+    postgres: PostgresServer
+    centre: Centre
+    controller: Process
+    witness: Witness
+    ledger: Path
+    kills: Counter[str] = field(default_factory=Counter)
+
+
+@pytest_asyncio.fixture
+async def ground(asterisk_rig: Rig, folder: Path, audio_cache: Path, tmp_path: Path) -> AsyncIterator[Ground]:
+    """A centre with call-backs, none of whose parts is safe."""
+    witness = Witness(mood)
+    await witness.open()
+    _write_centre(folder)
+    postgres = PostgresServer(postgres_runtime.find(), tmp_path / "pg", durable=True)
+    await postgres.start()
+    dsn = await postgres.create_database("chaos")
+    await migrations.upgrade(dsn)
+    trunk = Trunk(host=f"127.0.0.1:{witness.port}", calls=100)
+    asterisk = await asterisk_rig.boot(trunk=trunk)
+    config = config_for(asterisk, dsn, folder, audio_cache)
+    centre = Centre(config, asterisk, None)
+    ledger = tmp_path / "ledger"
+    more = {crashing.LEDGER: str(ledger), crashing.RATE: "0.0005", crashing.EAGER: "1"}
+    controller = Process(config, tmp_path / "controller.log", module="tests.chaos.crashing", more=more)
+    yield Ground(asterisk_rig, asterisk, postgres, centre, controller, witness, ledger)
+    controller.kill()
+    await controller.ended()
+    await centre.store.close()
+    await witness.close()
+    await postgres.stop()
+    controller.show_log()
+
+
+def _write_centre(folder: Path) -> None:
+    write_queues(folder, {QUEUE: {"ring": "10s", "missed_pause": "1s"}})
+    (folder / "rappel_client.yaml").write_text(FLOW, "utf-8")
+    path = folder / "centre.yaml"
+    centre = yaml.safe_load(path.read_text("utf-8"))
+    centre["numbers"]["+33353014700"] = {"flow": f"queue_{QUEUE}", "language": "fr"}
+    centre["queues"][QUEUE]["callback"] = {"flow": "rappel_client", "tries": 12, "ring": "15s", "retry": RETRY}
+    centre["outbound"] = OUTBOUND
+    path.write_text(yaml.safe_dump(centre, allow_unicode=True), "utf-8")
+
+
+# --- those who act ------------------------------------------------------------------------------------------
+
+
+def answers(incoming: IncomingCall, source: Source) -> None:
+    """Answer, talk a little, hang up."""
+
+    async def talk() -> None:
+        call = incoming.answer(source)
+        if call is None or await call.wait_ended(random.uniform(0.6, 1.2)):
+            return
+        await call.hangup()
+
+    incoming.ring()
+    task = asyncio.get_running_loop().create_task(talk())
+    _TALKS.add(task)
+    task.add_done_callback(_TALKS.discard)
+
+
+_TALKS: set[asyncio.Task[None]] = set()
+
+
+async def keep_alive(ground: Ground) -> None:
+    """Start the controller again whenever it has died."""
+    while True:  # until the test ends
+        await ground.controller.start()
+        await ground.controller.ended_whenever()
+        ground.kills["controller"] += 1
+
+
+async def kill_the_others(ground: Ground) -> None:
+    """Kill Asterisk and Postgres in turn, and start them again."""
+    while True:  # until the test ends
+        await asyncio.sleep(random.uniform(8, 15))
+        if random.random() < 0.5:
+            await ground.asterisk.kill()
+            for seen in ground.witness.seen:
+                ground.witness.cut(seen)
+            await asyncio.sleep(random.uniform(0, 1))
+            ground.asterisk = ground.rig.again(ground.asterisk)
+            await ground.asterisk.start()
+            ground.kills["asterisk"] += 1
+        else:
+            os.kill(ground.postgres.pid or 0, random.choice([signal.SIGKILL, signal.SIGINT]))
+            await ground.postgres.wait()
+            await asyncio.sleep(random.uniform(0, 2))
+            await ground.postgres.start()
+            ground.kills["postgres"] += 1
+
+
+async def ask_all(ground: Ground, token: str, numbers: list[str]) -> dict[str, str]:
+    """Ask for all call-backs over the API, again until each is taken; return the requests' ids by number."""
+    url = f"http://127.0.0.1:{ground.centre.config.web.port}/api/v1/callbacks"
+    taken: dict[str, str] = {}
+    pace = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(session: aiohttp.ClientSession, number: str) -> None:
+        body = {"queue": QUEUE, "number": number, "when": "asap", "language": "fr"}
+        async with pace:
+            while number not in taken:  # bounded by the test's limit
+                with suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.post(url, json=body, headers={"Idempotency-Key": number}) as answer:
+                        if answer.status in {200, 201}:
+                            taken[number] = (await answer.json())["request_id"]
+                            return
+                        assert answer.status >= 429, await answer.text()
+                await asyncio.sleep(0.2)
+
+    timeout = aiohttp.ClientTimeout(total=5)
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, timeout=timeout) as session,
+        asyncio.TaskGroup() as group,
+    ):
+        for number in numbers:
+            group.create_task(ask(session, number))
+    return taken
+
+
+# --- the test -----------------------------------------------------------------------------------------------
+
+
+async def test_nobody_is_called_twice_and_nobody_is_forgotten(ground: Ground) -> None:
+    numbers = [f"+3319900{each:04}" for each in range(REQUESTS)]
+    began = time.monotonic()
+    token = await _token(ground.centre)
+    async with AsyncExitStack() as stack:
+        alive = asyncio.create_task(keep_alive(ground))
+        stack.callback(alive.cancel)
+        await ready(ground.centre, 60)
+        agents = await _at_work(ground.centre, stack)
+        assert agents
+        killer = asyncio.create_task(kill_the_others(ground))
+        stack.callback(killer.cancel)
+        async with asyncio.timeout(LIMIT_S):
+            taken = await ask_all(ground, token, numbers)
+            await until(lambda: _all_final(ground), LIMIT_S)
+        killer.cancel()
+        # Whoever would be called once more is called within this time.
+        await asyncio.sleep(5)
+    assert not alive.done() or alive.cancelled(), alive.exception()
+    print(f"{REQUESTS} requests in {time.monotonic() - began:.0f} s; killed: {dict(ground.kills)}")
+    print(f"crash points: {dict(Counter(ground.ledger.read_text().split()))}")
+    print(f"calls seen: {dict(Counter(each.mood.value for each in ground.witness.seen))}")
+    await _judge(ground, taken)
+
+
+async def _judge(ground: Ground, taken: dict[str, str]) -> None:
+    pool = await ground.centre.store.pool()
+    requests = {row["number"]: row for row in await pool.fetch("select * from callback_requests")}
+    attempts = Counter(row["number"] for row in await pool.fetch("select number from callback_attempts"))
+    calls: dict[str, list[Seen]] = {}
+    for seen in ground.witness.seen:
+        calls.setdefault(seen.number, []).append(seen)
+    print(f"ended: {dict(Counter(row['state'] for row in requests.values()))}")
+    assert ground.witness.oddities == []
+    # None lost: each that was taken is there, once, and has come to an end.
+    assert {number: str(row["request_id"]).replace("-", "") for number, row in requests.items()} == taken
+    assert {row["state"] for row in requests.values()} <= {state.value for state in FINAL}
+    # None twice: at no time two calls to one person, never after they have talked, never more than was written down.
+    for number, theirs in calls.items():
+        for earlier, later in pairwise(theirs):
+            assert earlier.ended, f"{number} was called while a call was there: {earlier} {later}"
+            assert earlier.ended <= later.came, f"{number} was called while a call was there: {earlier} {later}"
+            assert not earlier.heard, f"{number} was called after having talked: {earlier} {later}"
+        assert len(theirs) <= attempts[number], f"{number}: {len(theirs)} calls of {attempts[number]} attempts"
+    done = {number for number, row in requests.items() if row["state"] == RequestState.DONE.value}
+    heard = {number for number, theirs in calls.items() if any(each.heard for each in theirs)}
+    assert heard <= done, f"talked, and not known: {heard - done}"
+
+
+async def _all_final(ground: Ground) -> bool:
+    with suppress(Exception):  # Postgres may be away
+        pool = await ground.centre.store.pool()
+        open_states = [state.value for state in RequestState if state not in FINAL]
+        counts = await pool.fetchrow(
+            "select count(*) as all, count(*) filter (where state::text = any($1)) as open from callback_requests",
+            open_states,
+        )
+        return bool(counts["all"] == REQUESTS and counts["open"] == 0)
+    return False
+
+
+async def _at_work(centre: Centre, stack: AsyncExitStack) -> Agents:
+    names = [f"agent{each}" for each in range(AGENTS)]
+    agents = await enrolled(centre, [QUEUE], *names)
+    for name in names:
+        await stack.enter_async_context(agents.at(AgentId(name), answers, hz=int(AGENT_HZ)))
+    return agents
+
+
+async def _token(centre: Centre) -> str:
+    text, digest = new_secret()
+    await PostgresTokens(centre.store).create(digest, "chaos", list(Scope), None, None)
+    return text
