@@ -203,6 +203,7 @@ class AriDriver:
             self._calls.channel_gone(event.channel.id, hangup_cause(event), "", event.timestamp)
         else:
             self.devices.note(event)
+            self.originator.lines.note(event)
 
     def _claim(self, channel_id: str) -> None:
         """Ask for a call that is offered to every controller; `StasisStart` follows if we are the first."""
@@ -226,6 +227,7 @@ class AriDriver:
         self._calls.settle(snapshot.channels.keys())
         self.devices.connected()
         self.bans.connected()
+        self.originator.lines.connected()
         self.pages.connected()
         self._start(self._reap(snapshot))
 

@@ -18,13 +18,15 @@ from controller.ari.attempts import CONTEXT, EVENT, Attempt, attempt_of, halves
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.inbox import Inbox, Item
+from controller.ari.lines import OwnLines
 from controller.ari.router import Router
 from controller.ari.transport import Transport
 from controller.ari.trunk import TrunkNumbers
 from controller.callback.model import AttemptId
-from controller.calls.outbound.ports import DialNews, DialState, OutboundCall
+from controller.calls.outbound.ports import DialNews, DialState, LineState, OutboundCall
 from controller.errors import AsteriskRefused, AsteriskUnreachable, ChannelGone, TelephonyError
 from controller.ids import CallId, derived_id
+from controller.outbound.model import Number
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +49,7 @@ class Serve(Protocol):
 
 
 class AriOriginator:
-    """`controller.calls.outbound.ports.Originator` over one Asterisk."""
+    """`controller.calls.outbound.originator.Originator` over one Asterisk."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class AriOriginator:
         self._router = router
         self._serve = serve
         self._trunk = trunk or TrunkNumbers()
+        self.lines = OwnLines(application, transport, self._trunk.endpoint)
         self._attempts: dict[AttemptId, Attempt] = {}
         self._detecting: set[AttemptId] = set()
         self._pending: set[AttemptId] = set()
@@ -73,6 +76,7 @@ class AriOriginator:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.lines.close()
 
     # --- `Originator` ---------------------------------------------------------------------------------------
 
@@ -91,9 +95,13 @@ class AriOriginator:
 
     async def dial(self, call: OutboundCall) -> None:
         """See `Originator.dial`."""
-        written = self._trunk.written(call.number)
-        shown = self._trunk.written(call.caller_id) if call.caller_id else ""
         known = self._attempt(call.attempt)
+        try:
+            written = self._trunk.written(call.number)
+            shown = self._trunk.written(call.caller_id) if call.caller_id else ""
+        except AsteriskRefused:
+            self._let_go(call.attempt)
+            raise
         ring_s = math.ceil(call.ring_s)
         operation = ari.channels_originate_with_id(
             call.attempt,
@@ -170,6 +178,14 @@ class AriOriginator:
             ) from None
         finally:
             self._router.close(asked)
+
+    async def line_state(self, number: Number) -> LineState:  # noqa: ARG002 - all numbers ring one softphone, or none
+        """See `Originator.line_state`."""
+        return await self.lines.state()
+
+    def when_free(self, number: Number, told: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002
+        """See `Originator.when_free`."""
+        return self.lines.when_free(told)
 
     # --- what the driver reports ----------------------------------------------------------------------------
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.errors import TelephonyError
+from controller.errors import AsteriskRefused
+
+_BAD_REQUEST = 400
 
 
 class NumberFormat(StrEnum):
@@ -31,10 +33,11 @@ class TrunkNumbers:
     endpoint: str = ""
 
     def written(self, number: str) -> str:
-        """Return an E.164 number as the trunk wants it; raises `TelephonyError` for anything else."""
+        """Return an E.164 number as the trunk wants it; raises `AsteriskRefused` for anything else."""
         digits = number.removeprefix("+")
         if not number.startswith("+") or not (digits.isascii() and digits.isdecimal()):
-            raise TelephonyError(f"{number!r} is no number in E.164 (+33353014700); it was not dialled")
+            reason = f"{number!r} is no number in E.164 (+33353014700): it is not dialled"
+            raise AsteriskRefused(reason, status=_BAD_REQUEST, reason=reason)
         match self.format:
             case NumberFormat.E164:
                 return number

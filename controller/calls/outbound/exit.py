@@ -19,6 +19,7 @@ from controller.calls.outbound.ports import (
     DialEnded,
     DialNews,
     DialState,
+    LineState,
     OutboundCall,
     OutboundStore,
 )
@@ -131,6 +132,14 @@ class Outbound:
     async def was_dialled(self, attempt: AttemptId) -> bool:
         """Tell whether the dialplan's gate has ever let an attempt through. Raises `TelephonyError`."""
         return await self._originator.was_dialled(attempt)
+
+    async def line_state(self, number: Number) -> LineState:
+        """Return how the telephone behind a number is, as far as anybody knows. Raises `TelephonyError`."""
+        return await self._originator.line_state(number)
+
+    def when_free(self, number: Number, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` once when that telephone is free, if anybody knows; return what ends the watching."""
+        return self._originator.when_free(number, told)
 
     async def ended(self, attempt: AttemptId, number: Number, talk_s: float) -> float:
         """Replace what a call has reserved by what it has cost; return that. Safe to repeat. Raises `StoreError`."""

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest_asyncio
 
+from controller.ari.driver import AriDriver
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
+from controller.ari.http import HttpTransport
 from controller.ari.link import Door
 from controller.ari.originate import AriOriginator
+from controller.ari.trunk import TrunkNumbers
 from controller.callback.model import AttemptId
 from controller.calls.incoming import IncomingCall
 from controller.calls.outbound.ports import DialAnswered, DialEnded, DialNews, DialRinging, OutboundCall
@@ -27,7 +30,7 @@ from controller.softphone.endpoint import Address, response_to
 from controller.softphone.message import Message
 from controller.softphone.phone import OnCall, Phone, ring_forever
 from controller.softphone.transaction import ServerTransaction
-from tests.contract.switchboard.conftest import Controller
+from tests.contract.switchboard.conftest import Calls, Controller
 from tests.rig import freeports
 from tests.rig.asterisk import Rig
 
@@ -110,6 +113,15 @@ class News:
         await self.until(DialRinging)
 
 
+class Dialling(Controller):
+    """A controller with a trunk."""
+
+    numbers: TrunkNumbers | None = None
+
+    def new_driver(self, calls: Calls, http: HttpTransport) -> AriDriver:
+        return AriDriver(application=self.asterisk.settings.app, calls=calls, http=http, trunk=self.numbers)
+
+
 class Street:
     """An Asterisk with a trunk to a carrier of ours, and the controller that dials."""
 
@@ -189,7 +201,11 @@ async def street(asterisk_install: AsteriskInstall) -> AsyncIterator[Street]:
 
 
 async def a_street(
-    install: AsteriskInstall, stack: AsyncExitStack, rtp_timeout_s: int = 60, **changes: Any
+    install: AsteriskInstall,
+    stack: AsyncExitStack,
+    rtp_timeout_s: int = 60,
+    numbers: TrunkNumbers | None = None,
+    **changes: Any,
 ) -> Street:
     """Build one; `changes` are fields of `Trunk`."""
     port, sip = freeports.block(), freeports.block()
@@ -204,7 +220,8 @@ async def a_street(
     door = Door(None, asterisk.secrets.controller_user, asterisk.secrets.controller_password)
     await door.open("127.0.0.1", port)
     stack.callback(door.refuse)
-    controller = Controller(asterisk, door)
+    controller = Dialling(asterisk, door)
+    controller.numbers = numbers
     await controller.start()
     stack.push_async_callback(controller.stop)
     return Street(controller, carrier, rig)

@@ -233,9 +233,12 @@ class Controller:
         self.calls = Calls()
         settings, secrets = self.asterisk.settings, self.asterisk.secrets
         self.http = HttpTransport(settings.asterisk_ari_url, secrets.ari_user, secrets.ari_password)
-        self.driver = AriDriver(application=settings.app, calls=self.calls, http=self.http)
+        self.driver = self.new_driver(self.calls, self.http)
         self.door.connection = self.driver.connection
         await self.driver.connection.ready(10)
+
+    def new_driver(self, calls: Calls, http: HttpTransport) -> AriDriver:
+        return AriDriver(application=self.asterisk.settings.app, calls=calls, http=http)
 
     async def stop(self) -> None:
         self.door.connection = None
