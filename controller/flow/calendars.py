@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 
-from controller.flow.calendar import Calendar, Days, Hours, Opening
 from controller.flow.findings import Mark, clipped, did_you_mean
 from controller.flow.reading import BAD, Context, Kind, as_text, unknown_keys
 from controller.flow.yamltext import ListNode, MapNode, Node
+from controller.hours import Calendar, Days, Hours, Opening
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _KEYS = {"zone", "hours", "holidays", "closures", "openings"}

@@ -19,13 +19,14 @@ import re
 from typing import Annotated, Any
 
 import msgspec
-import phonenumbers
 
 from controller.callback.model import CallbackPlan, First, Outcome
 from controller.flow.findings import Mark, clipped, did_you_mean
 from controller.flow.kinds import Duration, Flag, Integer, ListOf, Nested, RefTo, Text, Word, entries_of
 from controller.flow.reading import BAD, Bad, Context, Kind, as_text, read_struct
 from controller.flow.yamltext import MapNode, Node, TextNode
+from controller.numbering.model import NumberFacts
+from controller.numbering.numbers import understand
 from controller.outbound.model import Purpose
 
 DAY_S = 86_400.0
@@ -195,13 +196,8 @@ def compile_callback(file: CallbackFile, country: str) -> CallbackPlan:
 
 def callable_number(written: str, country: str) -> str:
     """Return a number of the centre in E.164, or "" if it is none that people can call: a code, an extension."""
-    try:
-        parsed = phonenumbers.parse(written, country)
-    except phonenumbers.NumberParseException:
-        return ""
-    if not phonenumbers.is_valid_number(parsed):
-        return ""
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    found = understand(written, country)
+    return found.number if isinstance(found, NumberFacts) else ""
 
 
 def _examine_slots(slots: SlotsFile, mark: Mark, node: MapNode, ctx: Context) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import msgspec
 import phonenumbers
 
-from controller.flow.calendar import zones
 from controller.flow.calendars import CalendarDraft, CalendarKind
 from controller.flow.findings import clipped, did_you_mean
 from controller.flow.kinds import ListOf, MapOf, Nested, Pattern, RefTo, Text, Word
@@ -19,6 +18,7 @@ from controller.flow.reading import BAD, Context, Kind, as_text
 from controller.flow.release import HttpHost
 from controller.flow.sitekinds import SITE_NAME, SiteDraft, SiteKind
 from controller.flow.yamltext import Node
+from controller.hours import zones
 
 CENTRE_FILE = "centre.yaml"
 LATER_KEYS = {

@@ -16,6 +16,8 @@ from stdnum import iban, luhn
 from controller.flow.findings import clipped, did_you_mean
 from controller.flow.reading import BAD, Context, Kind, as_text
 from controller.flow.yamltext import Node
+from controller.numbering.model import NumberFacts
+from controller.numbering.numbers import understand
 
 _NAMES = ("luhn", "iban", "phone", "date", "regex:")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -74,10 +76,7 @@ def _is_iban(digits: str, country: str) -> bool:
 
 
 def _is_phone(digits: str, country: str) -> bool:
-    try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(digits, country))
-    except phonenumbers.NumberParseException:
-        return False
+    return isinstance(understand(digits, country), NumberFacts)
 
 
 def _is_date(digits: str) -> bool:

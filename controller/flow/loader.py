@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from controller.errors import FlowError
-from controller.flow.calendar import Calendar
 from controller.flow.centre import CENTRE_FILE, HttpRules
 from controller.flow.checks import run_checks
 from controller.flow.drafts import CentreDraft, FlowDraft, FlowFile, read_centre, read_flow
@@ -18,10 +17,12 @@ from controller.flow.linking import compile_expr, find_secrets, link
 from controller.flow.outboundkinds import compile_outbound
 from controller.flow.prompts import LANGUAGES, Prompt
 from controller.flow.queues import compile_queue
-from controller.flow.release import Extension, Flow, Number, Release, number_forms
+from controller.flow.release import Extension, Flow, Number, Release
 from controller.flow.sitekinds import Site, compile_site
 from controller.flow.steps.base import Step
 from controller.flow.yamltext import MapNode, Node, read_yaml
+from controller.hours import Calendar
+from controller.numbering.forms import number_forms
 
 MAX_FLOWS = 300
 _HASH_LENGTH = 16

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
-import phonenumbers
 
 from controller.flow import spoken
 from controller.flow.commands import MediaId
@@ -22,6 +20,7 @@ from controller.flow.spoken.callbacks import CALLBACKS
 from controller.flow.spoken.mailbox import MAILBOX
 from controller.flow.spoken.waiting import WAITING
 from controller.flow.steps.base import DayStatus, Defaults, Step
+from controller.numbering.forms import number_forms
 from controller.outbound.model import OutboundRules
 
 CALLBACK_TYPES = frozenset({"callback", "callback_cancel", "opt_out"})
@@ -161,22 +160,3 @@ class Release(msgspec.Struct, frozen=True):
             found |= {f"say/{language}/{name}" for language, names in heard.items() for name in names}
             found.add(PAUSE)
         return found
-
-
-@functools.lru_cache(maxsize=1024)  # the same few called numbers, call after call
-def number_forms(number: str, country: str) -> tuple[str, ...]:
-    """Return the forms a telephone number is known by: bare digits, E.164 with and without +, national."""
-    if number.startswith("*"):
-        return (number,)  # a code dialled at an agent's phone
-    digits = "".join(c for c in number if c.isdecimal() and c.isascii())
-    plus = "+" if number.strip().startswith("+") else ""
-    forms = [plus + digits]
-    try:
-        parsed = phonenumbers.parse(plus + digits, country)
-    except phonenumbers.NumberParseException:
-        return tuple(forms)
-    if phonenumbers.is_possible_number(parsed):
-        e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-        national = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
-        forms += [e164, e164[1:], "".join(c for c in national if c.isdecimal())]
-    return tuple(dict.fromkeys(forms))

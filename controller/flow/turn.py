@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-import phonenumbers
-
 from controller.flow import callbacknow, mailbox
 from controller.flow.commands import CallbackNote, Enqueue, MediaId, MessageNote
 from controller.flow.expressions import EvaluationError
@@ -23,6 +21,8 @@ from controller.flow.runstate import Frame, State, clean
 from controller.flow.steps.base import DayStatus, Defaults, Step
 from controller.flow.trace import MASK, MAX_DIGITS
 from controller.flow.visits import Offer, enqueue, kept
+from controller.numbering.model import NumberFacts
+from controller.numbering.numbers import understand
 
 
 class StepFaultError(Exception):
@@ -279,7 +279,5 @@ def _encoded(text: str) -> str:
 
 def _country(number: str, region: str) -> str:
     """Return the ISO code of the country a caller's number belongs to, "" when it cannot be told."""
-    try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse(number, region)) or ""
-    except phonenumbers.NumberParseException:
-        return ""
+    found = understand(number, region)
+    return found.country if isinstance(found, NumberFacts) else ""

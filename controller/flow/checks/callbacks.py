@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from controller.flow.calendar import Calendar
 from controller.flow.callbackkinds import CallbackDraft, callable_number
 from controller.flow.drafts import CentreDraft, FlowDraft, closure
 from controller.flow.findings import Mark, clipped, did_you_mean
 from controller.flow.linking import reads
 from controller.flow.prompts import LANGUAGES
 from controller.flow.queuekinds import QueueDraft
-from controller.flow.release import number_forms
 from controller.flow.steps.callback import Callback
 from controller.flow.steps.queue import WaitInQueue
+from controller.hours import Calendar
+from controller.numbering.forms import number_forms
 
 
 def check_callbacks(draft: CentreDraft) -> None:

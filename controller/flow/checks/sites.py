@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.flow.drafts import CentreDraft
-from controller.flow.release import number_forms
+from controller.numbering.forms import number_forms
 
 
 def check_sites(draft: CentreDraft) -> None:

@@ -13,8 +13,8 @@ import msgspec
 from controller.acd.model import Refused
 from controller.callback.model import Consent, Source, When
 from controller.calls.callback.desk import Asked, CallbackDesk
-from controller.flow.calendar import zones
 from controller.flow.sitekinds import Site
+from controller.hours import zones
 from controller.ports import Clock
 from controller.web.public.following import Following, asked_view
 from controller.web.public.forms import AskBody, ChangeBody, RequestView, TakenView, customer_in, origin_in

@@ -25,8 +25,8 @@ from controller.callback.model import Slot
 from controller.calls.callback.desk import CallbackDesk
 from controller.calls.voice.desk import VoiceAsk, VoiceDesk
 from controller.errors import StoreError
-from controller.flow.calendar import zones
 from controller.flow.sitekinds import Site
+from controller.hours import zones
 from controller.ports import Clock
 from controller.web.public.following import Following, rounded
 from controller.web.public.forms import (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.flow.calendar import Calendar, Days, Hours, Opening, subdivisions, zones
+from controller.hours import Calendar, Days, Hours, Opening, subdivisions, zones
 
 PARIS = ZoneInfo("Europe/Paris")
 OFFICE = (Hours.parse("08:30-12:30"), Hours.parse("13:30-18:00"))

@@ -33,7 +33,8 @@ FULL = """
 
 def centre(site: str, callback: str = "{flow: rappel, slots: {calendar: bureau}}") -> str:
     written = f"callback: {callback}" if callback else "title: Support"
-    return f"{CENTRE}queues:\n  support:\n    {written}\nsites:\n  boutique: {site}\n"
+    outbound = '\noutbound: {caller_id: "+33123456789"}\n'
+    return f"{CENTRE}queues:\n  support:\n    {written}\nsites:\n  boutique: {site}\n{outbound}"
 
 
 def found(site: str, callback: str = "{flow: rappel, slots: {calendar: bureau}}") -> list[Finding]:
