@@ -81,7 +81,7 @@ test: setup-dev ## All checks and all tests, on a real Asterisk and a real Postg
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/flows tests/simulation
 	$(BIN)/pytest -n 2 --dist loadfile tests/e2e
 	$(BIN)/pytest -n 3 --dist loadfile -m "not alone" tests/contract tests/integration
-	$(BIN)/pytest -m alone tests/contract tests/integration tests/chaos
+	$(BIN)/pytest -m alone tests/contract tests/integration
 	$(BIN)/pytest tests/speech
 
 unit: setup-dev ## The tests that need nothing but Python (seconds)
@@ -104,7 +104,7 @@ format: setup-dev ## Format and repair what can be repaired
 	$(BIN)/ruff format
 
 chaos: setup-dev ## A thousand call-backs while everything that can be killed is killed (about half an hour)
-	CHAOS_REQUESTS=1000 $(BIN)/pytest -s tests/chaos
+	CHAOS_REQUESTS=1000 $(BIN)/pytest -s tests/integration/chaos
 
 bench: setup-dev ## Measure against the native dialplan and against what else there is (about 15 minutes)
 	$(BIN)/python -m bench

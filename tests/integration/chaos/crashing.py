@@ -1,6 +1,6 @@
 """A controller that dies by its own hand: before, in the middle of, and after each command of the call-backs.
 
-`python -m tests.chaos.crashing controller` is `python -m controller controller` in which the store of the call-backs
+`python -m tests.integration.chaos.crashing controller` is `python -m controller controller` in which the store of the call-backs
 and what dials kill the process (SIGKILL) now and then: at each point a few times for certain, and seldom ever after.
 The ledger, a file that outlives the processes, counts where it has happened.
 """

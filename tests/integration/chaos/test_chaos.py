@@ -37,8 +37,8 @@ from controller.runtime.settings import Trunk
 from controller.softphone.media import Source
 from controller.softphone.phone import IncomingCall
 from controller.web.api.access import Scope, new_secret
-from tests.chaos import crashing
-from tests.chaos.witness import AGENT_HZ, Mood, Seen, Witness
+from tests.integration.chaos import crashing
+from tests.integration.chaos.witness import AGENT_HZ, Mood, Seen, Witness
 from tests.rig.agents import Agents, enrolled, write_queues
 from tests.rig.asterisk import Rig
 from tests.rig.centre import Centre, Process, config_for, ready, until
@@ -130,7 +130,7 @@ async def ground(asterisk_rig: Rig, folder: Path, audio_cache: Path, tmp_path: P
     centre = Centre(config, asterisk, None)
     ledger = tmp_path / "ledger"
     more = {crashing.LEDGER: str(ledger), crashing.RATE: "0.0005", crashing.EAGER: "1"}
-    controller = Process(config, tmp_path / "controller.log", module="tests.chaos.crashing", more=more)
+    controller = Process(config, tmp_path / "controller.log", module="tests.integration.chaos.crashing", more=more)
     yield Ground(asterisk_rig, asterisk, postgres, centre, controller, witness, ledger)
     controller.kill()
     await controller.ended()
