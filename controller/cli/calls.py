@@ -53,14 +53,7 @@ def call(context: click.Context, number: str, script: str | None, caller: str, m
 
 
 async def _call(config: Config, number: str, script: str, caller: str, max_s: float) -> None:
-    state = Path(config.node.state_dir)
-    releases = Releases(
-        Path(config.centre.folder).absolute(),  # noqa: ASYNC240 - before anything else runs
-        state / "releases",
-        lambda folder, release: prepare_release(folder, Path(config.node.cache_dir), release),
-    )
-    live = releases.load()
-    paths = {media: Path(f"{path}.alaw") for media, (path, _) in live.stored.audio.items() if "silence" not in media}
+    ear, texts = ear_of(config)
     target = f"sip:{number}@{config.sip.bind}:{config.sip.port}"
     here = address_towards(config.sip.bind, config.sip.port)
     click.echo(f"Calling {target} from {caller}: {script}\n")
@@ -70,8 +63,8 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
             parse_script(script),
             target,
             phone=phone,
-            ear=Ear(load_prompts(paths)),
-            texts=_texts(live.release),
+            ear=ear,
+            texts=texts,
             ring_timeout_s=min(max_s, _RING_TIMEOUT_S),
             max_s=max_s,
         )
@@ -83,6 +76,18 @@ async def _call(config: Config, number: str, script: str, caller: str, max_s: fl
     click.echo("")
     async with open_store(config.postgres.url) as store:
         show_record(await _record_of(store, caller, since, report))
+
+
+def ear_of(config: Config) -> tuple[Ear, dict[str, str]]:
+    """Return an ear for everything that the centre says, and the words of each."""
+    releases = Releases(
+        Path(config.centre.folder).absolute(),
+        Path(config.node.state_dir) / "releases",
+        lambda folder, release: prepare_release(folder, Path(config.node.cache_dir), release),
+    )
+    live = releases.load()
+    paths = {media: Path(f"{path}.alaw") for media, (path, _) in live.stored.audio.items() if "silence" not in media}
+    return Ear(load_prompts(paths)), _texts(live.release)
 
 
 def address_towards(host: str, port: int) -> str:

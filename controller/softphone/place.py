@@ -1,4 +1,4 @@
-"""Places one call by a script and reports it: what was said, pressed and heard, when, and how it ended."""
+"""Places or takes one call by a script and reports it: what was pressed and heard, when, and how it ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _DIGIT_ANSWER_S = 10.0
 class Moment:
     """One line of a call's story: `at_s` seconds after dialling.
 
-    `kind` is dialled, ringing, answered, heard, pressed, missed (a prompt waited for in vain) or ended.
+    `kind` is dialled or called (we were), ringing, answered, heard, pressed, missed (a prompt waited for in vain) or
+    ended.
     """
 
     at_s: float
@@ -89,6 +90,22 @@ async def place_call(
     call lasts until the other side ends it; after `max_s` we hang up. Raises what `Phone.call` raises.
     """
     call = await phone.call(target, ring_timeout_s=ring_timeout_s, caller=caller)
+    return await go_through(script, call, target, ear=ear, texts=texts, max_s=max_s)
+
+
+async def go_through(
+    script: Script,
+    call: Call,
+    other: str,
+    *,
+    ear: Ear | None = None,
+    texts: Mapping[str, str] | None = None,
+    max_s: float = 120.0,
+) -> CallReport:
+    """Carry out `script` in a call that was answered (or not), ours or theirs, and return the report.
+
+    `other` is the other side, as the report names it; the rest as for `place_call`.
+    """
     missed: list[Moment] = []
     complete = call.state is CallState.ANSWERED
     try:
@@ -103,7 +120,7 @@ async def place_call(
         complete = False
     finally:
         await call.hangup()
-    return await _report(call, target, ear, texts or {}, missed, complete=complete)
+    return await _report(call, other, ear, texts or {}, missed, complete=complete)
 
 
 async def _carry_out(step: Step, call: Call, ear: Ear | None, missed: list[Moment]) -> None:
@@ -165,7 +182,7 @@ async def _report(
     unknown = _unknown(call, prompts)
     zero = call.started_at
     digits = [_answered_digit(call, prompts, index) for index in range(len(call.digits))]
-    moments = [Moment(0.0, "dialled", target), *missed]
+    moments = [Moment(0.0, "called" if call.incoming else "dialled", target), *missed]
     if call.ringing_at is not None:
         moments.append(Moment(call.ringing_at - zero, "ringing", ""))
     if call.answered_at is not None:
