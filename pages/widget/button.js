@@ -7,6 +7,7 @@ import { watch } from "./sites.js";
 import { language } from "./words.js";
 
 const KEYS = ["keydown", "keyup", "keypress"];
+const LABELS = { slot: "call_slot", voice: "call_voice" };
 const NEAR = ["pointerenter", "focus"];
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 const sheets = new Map();
@@ -93,9 +94,9 @@ export class RappelButton extends HTMLElement {
     this.dialog.close();
   }
 
-  /** Put a view into the dialog: it has `title`, `body` (elements), and perhaps `first` to focus and `end()`. */
+  /** Put a view into the dialog: it has `title`, `body` (elements), and perhaps `first` to focus, `end()`, and a view it `keeps`. */
   show(view) {
-    this.view?.end?.();
+    if (this.view !== view.keeps) this.view?.end?.();
     this.view = view;
     this.heading.textContent = view.title;
     this.main.replaceChildren(...view.body);
@@ -218,7 +219,7 @@ export class RappelButton extends HTMLElement {
     button.hidden = this.hasAttribute("inline") || (!pending && (now?.offer.show || "none") === "none");
     button.textContent = pending
       ? this.say("pending", this.say(request.state) || request.text)
-      : this.getAttribute("label") || this.say(now?.offer.show === "slot" ? "call_slot" : "call_now");
+      : this.getAttribute("label") || this.say(LABELS[now?.offer.show] || "call_now");
     if (pending && !this.dialog.open) this.announce(button.textContent);
   }
 

@@ -20,7 +20,8 @@ export class Form {
     this.button = button;
     this.change = change;
     this.title = button.say(change ? "change" : "title");
-    this.body = [change ? this.#drawChange() : this.#draw()];
+    const talk = button.now?.offer.show === "voice";
+    this.body = [change ? this.#drawChange() : talk ? this.#drawTalk() : this.#draw()];
     if (!change) this.#prepare();
   }
 
@@ -30,7 +31,7 @@ export class Form {
 
   /** What is offered has changed. */
   offer() {
-    if (!this.#busy) this.#drawTimes();
+    if (!this.#busy && this.times) this.#drawTimes();
   }
 
   #draw() {
@@ -162,10 +163,21 @@ export class Form {
     const { button } = this;
     if (!button.now.offer.voice || !navigator.mediaDevices) return null;
     const ticket = () =>
-      this.#worked((body, key) =>
-        button.call(`${button.path}/voice`, { method: "POST", body, key, signal: button.signal }),
+      this.#worked((work, key) =>
+        button.call(`${button.path}/voice`, {
+          method: "POST",
+          body: { ...this.#about(), ...work },
+          key,
+          signal: button.signal,
+        }),
       );
-    return h("button.talk", { type: "button", click: () => button.show(new Talk(button, ticket)) }, button.say("talk"));
+    return h("button.talk", { type: "button", click: () => button.show(new Talk(button, this, ticket)) }, button.say("talk"));
+  }
+
+  /** Nothing but talking is offered. */
+  #drawTalk() {
+    this.first = this.#talk();
+    return h("div", {}, h("p", {}, this.button.say(this.first ? "talk_text" : "closed")), h("div.actions", {}, this.first));
   }
 
   #field(name, ...children) {
@@ -287,26 +299,37 @@ export class Form {
     if (busy) this.button.announce(this.send.textContent);
   }
 
+  /** What a request says beside its number. */
   #answers() {
-    const { button } = this;
-    const query = new URLSearchParams(location.search);
-    const from = (name, ...keys) =>
-      (button.getAttribute(name) || keys.map((key) => query.get(key)).find(Boolean) || "").slice(0, name === "medium" ? 40 : 80);
     return {
+      ...this.#about(),
       number: this.number.value,
       country: this.country.value,
       zone: zone(),
+      consent: this.consent.checked ? this.button.now.site.consent_version : "",
+    };
+  }
+
+  /** Who asks, and where they came from: of the address no more than its path, since queries hold what is personal. */
+  #about() {
+    const { button } = this;
+    const query = new URLSearchParams(location.search);
+    const from = (most, name, ...keys) =>
+      (button.getAttribute(name) || keys.map((key) => query.get(key)).find(Boolean) || "").slice(0, most);
+    return {
       language: button.lang_,
-      name: this.name.value,
-      reason: this.reason.value,
-      reference: (button.getAttribute("reference") || "").slice(0, 60),
-      consent: this.consent.checked ? button.now.site.consent_version : "",
+      name: this.name?.value,
+      reason: this.reason?.value,
+      reference: from(60, "reference"),
       page: (location.origin + location.pathname).slice(0, 2000),
-      campaign: from("campaign", "utm_campaign"),
-      medium: from("medium", "utm_medium", "utm_source"),
+      campaign: from(80, "campaign", "utm_campaign"),
+      medium: from(40, "medium", "utm_medium", "utm_source"),
       referrer: document.referrer.split(/[?#]/)[0].slice(0, 2000),
     };
   }
 }
 
-const link = (href, text) => text && /^(https?|tel):./.test(href) && h("a.link", { href, target: href[0] === "h" && "_blank", rel: "noopener" }, text);
+const link = (href, text) =>
+  text &&
+  /^(https?|tel):./.test(href) &&
+  h("a.link", { href, target: href[0] === "h" && "_blank", rel: "noopener" }, text);

@@ -13,9 +13,10 @@ export class Talk {
   #microphone;
   #over = false;
 
-  /** `ticket` fetches what lets this call in, once. */
-  constructor(button, ticket) {
+  /** From `form`, which does the work; `ticket` fetches what lets this call in, once. */
+  constructor(button, form, ticket) {
     this.button = button;
+    this.keeps = form;
     this.ticket = ticket;
     this.words = words[button.lang_];
     const { words: say } = this;
@@ -57,6 +58,7 @@ export class Talk {
 
   end() {
     this.#over = true;
+    this.keeps.end();
     this.#call?.hangup();
     this.#microphone?.close();
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from controller.errors import SetupError
 from tests.rig import chromium
 from tests.rig.shop import Shop, open_shop
 
+_LIMIT_S = 10.0
 Visit = Callable[..., Awaitable[Page]]
 
 
@@ -48,7 +50,7 @@ async def visit(browser: Browser) -> AsyncIterator[Visit]:
         )
         contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(1000 * _LIMIT_S)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text) if _is_fault(message.text) else None)
         await page.goto(url)
@@ -58,6 +60,13 @@ async def visit(browser: Browser) -> AsyncIterator[Visit]:
     for context in contexts:
         await context.close()
     assert not faults
+
+
+async def until(page: Page, script: str) -> None:
+    """Wait until a JavaScript expression is true. (Playwright's own way needs eval, which the page forbids.)"""
+    async with asyncio.timeout(_LIMIT_S):
+        while not await page.evaluate(script):
+            await asyncio.sleep(0.02)
 
 
 def _is_fault(text: str) -> bool:

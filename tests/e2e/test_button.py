@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from controller.callback.model import AttemptState
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Visit, until
 from tests.rig.shop import Shop, open_shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -27,7 +27,7 @@ async def test_no_button_while_nobody_can_answer_and_one_when_somebody_can(visit
         shop.close()
         page = await visit(shop.page)
         button = page.get_by_role("button", name="Être rappelé maintenant")
-        await page.wait_for_function("document.querySelector('rappel-button')")
+        await until(page, "document.querySelector('rappel-button')")
         while not any("availability" in each for each in shop.asked):
             await asyncio.sleep(0.02)
         await expect(button).to_have_count(0)
@@ -50,7 +50,7 @@ async def test_while_nobody_is_there_a_time_can_be_chosen(shop: Shop, visit: Vis
 async def test_the_page_may_not_use_another_companys_site(shop: Shop, visit: Visit) -> None:
     """A page that is not among the site's origins shows no button, and breaks nothing."""
     page = await visit(shop.page.replace("127.0.0.1", "localhost"))
-    await page.wait_for_function("document.querySelector('rappel-button')")
+    await until(page, "document.querySelector('rappel-button')")
     while not shop.asked:
         await asyncio.sleep(0.02)
     await expect(page.get_by_role("button")).to_have_count(0)
@@ -138,6 +138,7 @@ async def test_the_page_hears_what_happens_and_no_more(shop: Shop, visit: Visit)
     await page.get_by_role("button", name="Appelez-moi").click()
     await page.get_by_role("heading", name="Nous vous rappelons bientôt").wait_for()
     await page.keyboard.press("Escape")
+    await until(page, "heard.some(([type]) => type === 'rappel-close')")
     heard = await page.evaluate("heard")
     assert [each for each, _ in heard if each != "rappel-shown"] == [
         "rappel-open",
