@@ -16,6 +16,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType, shortnumberinfo, ti
 
 from controller.numbering.model import NotANumber, Number, NumberFacts, NumberKind
 from controller.numbering.plan import range_of
+from controller.numbering.zones import corrected
 
 DIALLED = re.compile(r"\+[1-9][0-9]{6,14}")
 """The only form in which a number leaves this module."""
@@ -75,13 +76,9 @@ def understand(text: str, country: str) -> NumberFacts | NotANumber:
     if not region and known is not None and known.valid:
         region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
     kind = known.kind if known is not None else _KINDS.get(phonenumbers.number_type(parsed), NumberKind.UNKNOWN)
-    return NumberFacts(
-        Number(written),
-        region if len(region) == 2 else "",  # noqa: PLR2004 - ISO 3166; 001 stands for no country
-        kind,
-        phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL),
-        _zones(parsed, region),
-    )
+    where = region if len(region) == 2 else ""  # noqa: PLR2004 - ISO 3166; 001 stands for no country
+    national = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
+    return NumberFacts(Number(written), where, kind, national, _zones(parsed, where))
 
 
 def _digits(text: str) -> str | NotANumber:
@@ -142,10 +139,6 @@ def _none_such(parsed: phonenumbers.PhoneNumber) -> NotANumber:
     return NotANumber("invalid", "this number has too few or too many digits", "check its digits")
 
 
-def _zones(parsed: phonenumbers.PhoneNumber, region: str) -> tuple[str, ...]:
-    zones = timezone.time_zones_for_number(parsed)
-    if zones == (_NO_ZONE,) or not zones:
-        # A number that the library does not know: where its country's numbers are.
-        example = phonenumbers.example_number(region) if region else None
-        zones = timezone.time_zones_for_number(example) if example is not None else ()
-    return tuple(zone for zone in zones if zone != _NO_ZONE)
+def _zones(parsed: phonenumbers.PhoneNumber, country: str) -> tuple[str, ...]:
+    told = (zone for zone in timezone.time_zones_for_number(parsed) if zone != _NO_ZONE)
+    return corrected(country, told)

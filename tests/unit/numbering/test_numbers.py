@@ -166,6 +166,29 @@ def test_far_mobile_numbers_are_of_their_country_or_of_none(text, country):
     assert understand(text, "FR").country == country
 
 
+@pytest.mark.parametrize(
+    ("number", "zones"),
+    [
+        ("+213 551 23 45 67", ("Africa/Algiers",)),  # the library says Europe/Paris, whose clock changes
+        ("+353 85 012 3456", ("Europe/Dublin",)),
+        ("+372 5123 4567", ("Europe/Tallinn",)),
+        ("+91 81234 56789", ("Asia/Kolkata",)),
+        ("+262 692 12 34 56", ("Indian/Reunion",)),
+        ("+383 43 201 234", ("Europe/Belgrade",)),
+        ("+33 6 39 98 47 01", ("Europe/Paris",)),
+        ("+881 612 345 678", ()),
+    ],
+)
+def test_zones_are_those_of_the_country(number, zones):
+    assert understand(number, "FR").zones == zones
+
+
+def test_a_number_of_a_large_country_may_be_in_several_zones():
+    zones = understand("+1 800 555 0100", "FR").zones
+    assert {"America/New_York", "America/Los_Angeles"} <= set(zones)
+    assert "America/Toronto" not in zones
+
+
 def test_the_mobile_numbers_of_films_are_known_here():
     assert not phonenumbers.is_valid_number(phonenumbers.parse("+33639984701"))
     assert kind_of("+33639984701") is NumberKind.MOBILE

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.numbering.model import NumberKind
+from controller.numbering.model import NumberFacts, NumberKind
+from controller.numbering.numbers import understand
 from controller.numbering.tariffs import Tariff, TariffTable
+from controller.outbound import gate
 from controller.outbound.gate import judge
 from controller.outbound.model import Ceilings, Number, OutboundAsk, OutboundRules, Purpose, Usage
 from controller.outbound.national import national_rules
@@ -214,14 +216,14 @@ def test_the_hours_are_those_of_the_person_called():
     assert selling(at=at, zone="Nowhere/City").code == "window"
 
 
-def test_a_number_that_may_be_in_two_zones_is_called_in_the_hours_of_both():
-    # Mobile numbers of +262 are of Mayotte or of Réunion, an hour apart.
+def test_a_number_that_may_be_in_two_zones_is_called_in_the_hours_of_both(monkeypatch):
+    facts = NumberFacts(SOMEBODY, "FR", NumberKind.MOBILE, "", ("Indian/Mayotte", "Indian/Reunion"))  # an hour apart
+    monkeypatch.setattr(gate, "understand", lambda text, _: facts if text == SOMEBODY else understand(text, "FR"))
     at = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)  # 09:30 and 10:30
-    found = verdict("+262 692 12 34 56", Purpose.PROSPECTING, at=at)
+    found = selling(at=at)
     assert (found.code, found.not_before) == ("window", datetime(2026, 11, 24, 7, 0, tzinfo=UTC))
-    assert verdict("+262 692 12 34 56", Purpose.PROSPECTING, at=at + timedelta(minutes=30)).allowed
-    at = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)  # 12:30 and 13:30, then 13:30 and 14:30
-    found = verdict("+262 692 12 34 56", Purpose.PROSPECTING, at=at)
+    assert selling(at=at + timedelta(minutes=30)).allowed
+    found = selling(at=datetime(2026, 11, 24, 9, 30, tzinfo=UTC))  # 12:30 and 13:30, then 13:30 and 14:30
     assert found.not_before == datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
 
 
