@@ -151,6 +151,7 @@ class Pursuit:
             request=request.request_id,
             agent=attempt.agent,
             expected_s=flight.plan.handling_s,
+            asked_at=request.created_at,
         )
         flight.asked = True
         await around.files.keep(flight)
