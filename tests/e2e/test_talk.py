@@ -133,7 +133,7 @@ async def test_leaving_the_dialog_ends_the_call(shop: Shop, visit: Visit) -> Non
     await page.get_by_role("button", name="Démarrer l'appel").click()
     await until(page, "globalThis.call?.ticket")
     await page.get_by_role("button", name="Fermer").click()
-    assert await page.evaluate("call.ended") == 1
+    await until(page, "call.ended === 1")
 
 
 async def test_a_site_that_offers_nothing_but_talking(shop: Shop, visit: Visit) -> None:
