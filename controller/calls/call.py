@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from controller.calls.callback.answered import Answered, Attempts
@@ -135,7 +136,11 @@ class Call:
             self.flow, self.language = customer.flow, customer.language or default
         else:
             self.flow = self.incoming.flow or (number.flow if number else "")
+            page = self.incoming.page
+            flow = live.release.flows.get(self.flow)
             self.language = (number.language if number else "") or default
+            if page is not None and flow is not None and page.language in flow.languages:
+                self.language = page.language
 
     @property
     def _caller_name(self) -> str:
@@ -213,6 +218,7 @@ class Call:
             called_number=call.called_number,
             language=self.language,
             channel_name=call.channel_name,
+            page=call.page,
         )
 
     def _unservable(self, live: LiveRelease) -> Refusal | None:
@@ -269,6 +275,7 @@ class Call:
                 tariff_class=tariff_class,
                 direction="outbound" if call.attempt else "inbound",
                 request_id=self._answered.note.request if self._answered is not None else "",
+                visitor=msgspec.to_builtins(call.page) if call.page is not None else None,
             ),
             LegStarted(
                 call_id=call.call_id,

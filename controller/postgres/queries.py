@@ -55,6 +55,8 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
     caller_cause: int | None
     callee_cause: int | None
     reason: str
+    visitor: dict[str, Any] | None = None
+    """Of a call from a web page: site, where from, what the visitor said."""
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +162,7 @@ def _call(row: asyncpg.Record) -> CallRow:
         caller_cause=row["cause"],
         callee_cause=row["callee_cause"],
         reason=row["reason"],
+        visitor=msgspec.json.decode(row["visitor"]) if row["visitor"] else None,
     )
 
 

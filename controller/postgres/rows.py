@@ -47,6 +47,7 @@ class _Call(msgspec.Struct, kw_only=True):
     reason: str = ""
     direction: str = "inbound"
     request_id: str | None = None
+    visitor: dict[str, Any] | None = None
 
 
 class _Leg(msgspec.Struct):
@@ -170,6 +171,7 @@ def _call(call: CallSummary) -> _Call:
         row.tariff_class = start.tariff_class
         row.direction = start.direction
         row.request_id = start.request_id or None
+        row.visitor = start.visitor
     if end is not None:
         row.ended_at = end.at
         row.end_language = end.language

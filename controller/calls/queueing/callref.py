@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from controller.calls.voice.ports import PageFacts
 from controller.ids import CallId
 
 
@@ -21,6 +22,9 @@ class CallRef(msgspec.Struct, frozen=True):
     """What the caller hears now."""
     channel_name: str = ""
     """Asterisk's name of the caller's channel (`PJSIP/2001-0000002a`)."""
+
+    page: PageFacts | None = None
+    """The call comes from a web page."""
 
     @property
     def endpoint(self) -> str:

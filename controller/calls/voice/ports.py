@@ -10,6 +10,7 @@ from controller.callback.model import Consent, Customer, Origin
 
 PREFIX: Final = "page-"
 """Begins the name of every line; extensions are digits, so that nobody else's does."""
+_HEADER_CHARS: Final = 200
 
 
 class PageFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +24,21 @@ class PageFacts(msgspec.Struct, frozen=True, kw_only=True):
     customer: Customer = Customer()
     origin: Origin = Origin()
     consent: Consent | None = None
+
+
+def told_to_phone(facts: PageFacts | None) -> dict[str, str]:
+    """Return the SIP headers that tell an agent's phone of a visitor: where from, who, and about what."""
+    if facts is None:
+        return {}
+    said = {
+        "X-Rappel-Origin": "page",
+        "X-Rappel-Site": facts.site,
+        "X-Rappel-Name": facts.customer.name,
+        "X-Rappel-Reference": facts.customer.reference,
+        "X-Rappel-Reason": facts.customer.reason,
+        "X-Rappel-Campaign": facts.origin.campaign,
+    }
+    return {name: text[:_HEADER_CHARS] for name, text in said.items() if text}
 
 
 class PageLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
@@ -37,6 +37,8 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
     caller_cause: int | None
     callee_cause: int | None
     reason: str
+    visitor: dict[str, Any] | None = None
+    """Of a call from a web page: its site, where the visitor came from, what they said of themselves."""
 
 
 class CallDetail(msgspec.Struct, frozen=True, kw_only=True):

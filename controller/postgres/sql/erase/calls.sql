@@ -1,7 +1,7 @@
 -- Take numbers out of calls, and what customers keyed in and agents noted. $1: call ids; $2: numbers.
 with
 c as (
-    update calls set caller_number = '', caller_name = ''
+    update calls set caller_number = '', caller_name = '', visitor = visitor - 'customer'
     where call_id = any($1::uuid[]) and caller_number = any($2::text[])
 ),
 l as (

@@ -8,12 +8,12 @@ merged_calls as (
     insert into calls as c (
         call_id, started_at, answered_at, ended_at, channel_id, called_number, caller_number, caller_name, flow,
         release, start_language, end_language, driver, node, tariff_class, disposition, ended_by, cause, reason,
-        direction, request_id)
+        direction, request_id, visitor)
     select r.* from json_to_recordset($1::json -> 'calls') as r (
         call_id uuid, started_at timestamptz, answered_at timestamptz, ended_at timestamptz, channel_id text,
         called_number text, caller_number text, caller_name text, flow text, release text, start_language text,
         end_language text, driver text, node text, tariff_class text, disposition text, ended_by text,
-        cause smallint, reason text, direction text, request_id uuid)
+        cause smallint, reason text, direction text, request_id uuid, visitor jsonb)
     on conflict (call_id) do update set
         -- the start: the first one stands
         started_at = case when c.channel_id is not null then c.started_at
@@ -31,6 +31,7 @@ merged_calls as (
         tariff_class = case when c.channel_id is null then excluded.tariff_class else c.tariff_class end,
         direction = case when c.channel_id is null then excluded.direction else c.direction end,
         request_id = case when c.channel_id is null then excluded.request_id else c.request_id end,
+        visitor = case when c.channel_id is null then excluded.visitor else c.visitor end,
         answered_at = coalesce(c.answered_at, excluded.answered_at),
         -- the end: the first one stands, but 'lost' yields to an end that somebody saw
         ended_at = case when c.ended_at is null or (c.disposition = 'lost' and excluded.disposition <> 'lost')
