@@ -74,8 +74,8 @@ class Attempt(Inbox):
             self._answered(item)  # which may make this the inbox of a call; the event itself is none of the call's
             return True
         self._note(item, channel)
-        about_us = channel is None or channel.id == self.attempt
-        return super().put(item) if self.serving and about_us else True
+        other_half = channel is not None and channel.id != self.attempt and channel.id in halves(self.attempt)
+        return super().put(item) if self.serving and not other_half else True
 
     def _note(self, item: Item, channel: models.Channel | None) -> None:
         match item:
