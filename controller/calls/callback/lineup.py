@@ -189,7 +189,7 @@ class Lineup:
             case Assigned():
                 if not self._assigned(known[0], ask):
                     return False
-                self._there.pop(request_id, None)
+                self.remove(request_id)
             case QueueClosed():
                 del self._there[request_id]
             case _:
