@@ -85,6 +85,7 @@ async def test_every_table_view_and_column_is_explained(database: str):
         "api_tokens", "webhooks", "webhook_deliveries", "visit_outcomes", "talk_outcomes", "wrap_ups",
         "callback_requests", "callback_attempts", "callback_keys", "callback_lease",
         "opt_outs", "outbound_calls", "outbound_spent", "outbound_costs", "outbound_days",
+        "page_calls",
     }  # fmt: skip
     assert [(row["relname"], row["attname"]) for row in rows if not (row["about"] and row["column_about"])] == []
 
