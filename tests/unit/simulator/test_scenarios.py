@@ -83,7 +83,12 @@ def test_a_body_as_one_json_text_keeps_digits_as_text():
         ("- name: x\n  dial: {201: gone}", "word", 2, ""),
         ("- name: x\n  dial: {201: {outcome: gone}}", "word", 2, ""),
         ("- name: x\n- name: x", "duplicate-name", 2, "name of its own"),
-        ("- name: x\n  callback: {}", "not-yet", 2, ""),
+        ("- name: x\n  callback: {open: {queue: nowhere}}", "unknown-queue", 2, ""),
+        ("- name: x\n  callback: {called: true}", "called", 2, "add open"),
+        ("- name: x\n  callback: {opened: true}", "unknown-key", 2, "did you mean 'open'?"),
+        ("- name: x\n  callback: {slots: [tomorrow]}", "moment", 2, "2026-11-24T10:00"),
+        ("- name: x\n  expect: {callback: nothing}", "word", 2, ""),
+        ("- name: x\n  expect: {callback: {queue: nowhere}}", "unknown-queue", 2, ""),
         ("name: x", "structure", 1, "- name:"),
         ("[]", "structure", 1, "- name:"),
         ("- [", "yaml-syntax", 2, ""),
@@ -110,6 +115,7 @@ def test_the_schema_names_every_key():
         "queues",
         "agent",
         "mailbox",
+        "callback",
         "expect",
     }
 
