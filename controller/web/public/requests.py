@@ -52,7 +52,7 @@ class Requests:
     async def ask(self, visitor: Visitor, key: str, body: AskBody, *, worked: bool = True) -> TakenView:
         """Take a request. The same key with the same form, again or at once, is answered in the same way.
 
-        `worked` False: a form without JavaScript, which the caller has counted.
+        `worked` False: a form without JavaScript, which is taken more seldom.
         """
         if not KEY.fullmatch(key):
             raise Refusal("key_missing")
@@ -75,6 +75,9 @@ class Requests:
         site, protection = visitor.site, self._protection
         if worked:
             await protection.admit(site, visitor.address, key, body.work, body.captcha)
+        else:
+            protection.attempt(visitor.address)
+            protection.without_work(site)
         _check(site, body)
         facts = protection.number(site, body.number, body.country)
         await protection.count_number(site, facts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +28,7 @@ from controller.errors import StoreError
 from controller.flow.sitekinds import Site
 from controller.hours import zones
 from controller.ports import Clock
+from controller.web.metrics import Sample
 from controller.web.public.following import Following, rounded
 from controller.web.public.forms import (
     AskBody,
@@ -73,6 +74,7 @@ class Parts:
     clock: Clock
     zone: Callable[[], str]
     """The centre's zone, for who names none."""
+    work: Work
     protection: Protection
     following: Following
     requests: Requests
@@ -93,10 +95,11 @@ def make_parts(
     captcha: Captcha | None = None,
 ) -> Parts:
     """Return the parts on one key: 16 bytes or more, the same on every node."""
-    protection = Protection(desk, clock, Work(key), captcha)
+    work = Work(key)
+    protection = Protection(desk, clock, work, captcha)
     following = Following(desk)
     requests = Requests(desk, clock, Seal(key), protection, following)
-    return Parts(desk, sites, clock, zone, protection, following, requests, voice, proxies)
+    return Parts(desk, sites, clock, zone, work, protection, following, requests, voice, proxies)
 
 
 class PublicRoutes:
@@ -133,6 +136,11 @@ class PublicRoutes:
     async def close(self) -> None:
         """Let every watcher go: the controller stops."""
         self._parts.following.stop()
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield `rappel_public_*`."""
+        yield from self._parts.protection.samples()
+        yield Sample("public_watchers", "Visitors who follow their request.", self.watchers)
 
     @property
     def watchers(self) -> int:

@@ -54,7 +54,7 @@ class Seal:
         at = int(ticket.at.timestamp()).to_bytes(7, "big")
         body = bytes.fromhex(ticket.request_id) + at + bytes([ticket.rights])
         tag = self._tag(body, site)
-        return base64.urlsafe_b64encode(tag + self._masked(body, tag)).rstrip(b"=").decode()
+        return _text(tag + self._masked(body, tag))
 
     def open(self, text: str, site: str) -> Ticket | None:
         """Return what `text` says; None: it is no ticket of ours for `site`."""
@@ -64,7 +64,7 @@ class Seal:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except binascii.Error:
             return None
-        if len(raw) != _TAG + _BODY:
+        if len(raw) != _TAG + _BODY or _text(raw) != text:  # each ticket has one form only
             return None
         tag = raw[:_TAG]
         body = self._masked(raw[_TAG:], tag)
@@ -84,3 +84,7 @@ class Seal:
     def _masked(self, body: bytes, tag: bytes) -> bytes:
         pad = hmac.digest(self._pad_key, tag, "sha256")
         return bytes(one ^ other for one, other in zip(body, pad, strict=False))
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -174,6 +174,61 @@ STATES: dict[str, dict[str, str]] = {
 }
 
 
+PAGE: dict[str, dict[str, str]] = {
+    "fr": {
+        "number": "Votre numéro de téléphone",
+        "country": "Pays",
+        "when": "Quand ?",
+        "asap": "Dès que possible",
+        "name": "Votre nom (facultatif)",
+        "reason": "À quel sujet ? (facultatif)",
+        "send": "Être rappelé",
+        "reference": "Votre référence :",
+        "keep": "Pour suivre ou annuler plus tard, gardez ce lien, sans le donner à personne :",
+        "link": "ma demande",
+        "code": "Le code de votre demande, à la fin du lien reçu",
+        "look": "Où en est ma demande ?",
+        "cancel": "Annuler la demande",
+        "telephone": "Ou appelez-nous :",
+        "privacy": "Ce que nous faisons de vos données",
+        "script": "JavaScript est nécessaire pour demander un rappel ici en ce moment.",
+    },
+    "en": {
+        "number": "Your telephone number",
+        "country": "Country",
+        "when": "When?",
+        "asap": "As soon as possible",
+        "name": "Your name (optional)",
+        "reason": "What is it about? (optional)",
+        "send": "Call me",
+        "reference": "Your reference:",
+        "keep": "To follow or cancel it later, keep this link, and give it to nobody:",
+        "link": "my request",
+        "code": "The code of your request, at the end of the link you were given",
+        "look": "How is my request?",
+        "cancel": "Cancel the request",
+        "telephone": "Or telephone us:",
+        "privacy": "What we do with your data",
+        "script": "JavaScript is needed to ask for a call here at the moment.",
+    },
+}
+NAMES = {"fr": "Français", "en": "English"}
+DAYS = {
+    "fr": ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+}
+MONTHS = {
+    "fr": (
+        "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
+        "décembre",
+    ),
+    "en": (
+        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "December",
+    ),
+}  # fmt: skip
+
+
 def said(code: str, language: str) -> Said:
     """Return the words of a refusal; those of a fault for a code that is not in the catalogue."""
     words = REFUSALS.get(code) or REFUSALS["fault"]

@@ -32,7 +32,11 @@ CALM = 30
 USES = 5
 """How often one piece of work may be shown: retries, and a number that is mistyped."""
 MAX_USED = 50_000
+FORM_PATIENCE_S = 3
+"""Nobody fills a form in in less."""
+FORM_LIFETIME_S = 3600
 _SKEW_S = 30
+_SECONDS_DIGITS = 10
 _TEXT = re.compile(r"[0-9a-z]{1,20}")
 
 
@@ -106,6 +110,24 @@ class Work:
             return False
         expected = self._mac(challenge.rpartition(".")[0])
         return hmac.compare_digest(expected, parts[6]) and parts[4] == _site(site)
+
+    def form_token(self, key: str, site: str, at: float) -> str:
+        """Return what a form for browsers without JavaScript carries: when it was made, and for which key."""
+        body = f"f1.{int(at)}.{_site(site)}.{key}"
+        return f"{int(at)}.{self._mac(body)}"
+
+    def form_flaw(self, token: str, key: str, site: str, at: float) -> str | None:
+        """Return what is wrong with a form; None: nothing. Under load there are no such forms."""
+        issued, _, mac = token.partition(".")
+        if len(issued) != _SECONDS_DIGITS or not (issued.isascii() and issued.isdecimal()) or not mac.isascii():
+            return Flaw.WRONG.value
+        if not hmac.compare_digest(self._mac(f"f1.{issued}.{_site(site)}.{key}"), mac):
+            return Flaw.WRONG.value
+        if at < int(issued) + FORM_PATIENCE_S:
+            return "too_fast"
+        if at > int(issued) + FORM_LIFETIME_S:
+            return Flaw.EXPIRED.value
+        return Flaw.MISSING.value if self.bits(at) > BASE_BITS else None
 
     def _use(self, mac: str, ends: float, at: float) -> Flaw | None:
         while self._used and next(iter(self._used.values()))[0] < at:

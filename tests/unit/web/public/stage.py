@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from controller.flow.sitekinds import DEFAULT_CONSENT, KINDS, Site
 from controller.web.metrics import Metrics
 from controller.web.pages import Status, make_pages
+from controller.web.public.hosted import HostedPages
 from controller.web.public.origin import networks
 from controller.web.public.server import PREFIX, Parts, PublicRoutes, make_parts
 from controller.web.public.work import solve
@@ -136,6 +137,7 @@ async def staged(site: Site = SITE, **options: Any) -> AsyncIterator[Stage]:
     parts = make_parts(desk, clock, key=b"k" * 32, sites=lambda: sites, zone=lambda: "Europe/Paris", **options)
     routes = PublicRoutes(parts)
     pages = make_pages(_NoStatus(), Metrics(parts.protection.samples))
+    HostedPages(parts, routes).mount(pages)
     pages.add_subapp(PREFIX, routes.application())
     async with TestClient(TestServer(pages)) as client:
         yield Stage(client, desk, clock, parts, routes, sites)
