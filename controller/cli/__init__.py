@@ -23,6 +23,8 @@ _MODULES = {
     "board": ("board",),
     "reports": ("figures", "staffing"),
     "answer": ("answer",),
+    "customer": ("customer",),
+    "callbacks": ("callbacks",),
     "erase": ("erase",),
     "outbound": ("outbound", "optout"),
 }

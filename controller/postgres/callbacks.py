@@ -43,6 +43,8 @@ LEASE_MARGIN_S = 0.5
 """How much earlier than the database this process takes its right to dial to be over."""
 WAKE_ROWS = 5_000
 """Scheduled requests that one call of `due` lets wait; the rest is for the next one."""
+READ_ROWS = 200
+"""Requests that are read in one go: the event loop has other work."""
 EXPIRE_ROWS = 500
 MAX_FOUND = 1_000
 
@@ -123,8 +125,9 @@ class PostgresCallbacks:
         ]
         known = self._line
         found = {key: known[key] for key, version in line if key in known and known[key][0] == version}
-        if missing := [key for key, _ in line if key not in found]:
-            for row in await self._store.fetch("callbacks/due", missing):
+        missing = [key for key, _ in line if key not in found]
+        for first in range(0, len(missing), READ_ROWS):
+            for row in await self._store.fetch("callbacks/due", missing[first : first + READ_ROWS]):
                 found[row["request_id"]] = (row["version"], request_of(row))
         self._line = found
         return [found[key][1] for key, _ in line if key in found]

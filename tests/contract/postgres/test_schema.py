@@ -83,7 +83,7 @@ async def test_every_table_view_and_column_is_explained(database: str):
         "queue_visits", "offers", "talks", "talk_events", "dispositions",
         "recordings", "messages", "recording_access", "erasures",
         "api_tokens", "webhooks", "webhook_deliveries", "visit_outcomes", "talk_outcomes", "wrap_ups",
-        "callback_requests", "callback_attempts", "callback_keys", "callback_lease",
+        "callback_requests", "callback_attempts", "callback_keys", "callback_lease", "callback_outcomes",
         "opt_outs", "outbound_calls", "outbound_spent", "outbound_costs", "outbound_days",
         "page_calls",
     }  # fmt: skip
