@@ -1,8 +1,8 @@
 """A controller that dies by its own hand: before, in the middle of, and after each command of the call-backs.
 
-`python -m tests.integration.chaos.crashing controller` is `python -m controller controller` in which the store of the call-backs
-and what dials kill the process (SIGKILL) now and then: at each point a few times for certain, and seldom ever after.
-The ledger, a file that outlives the processes, counts where it has happened.
+Run as a module it is `python -m controller`, but the store of the call-backs and what dials kill the process
+(SIGKILL) now and then: at each point a few times for certain, and seldom ever after. The ledger, a file that outlives
+the processes, counts where it has happened.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from controller.ari.originate import AriOriginator
 from controller.cli import main
 from controller.postgres.callbacks import PostgresCallbacks
 
-LEDGER, RATE, EAGER = "RAPPEL_CHAOS_LEDGER", "RAPPEL_CHAOS_RATE", "RAPPEL_CHAOS_EAGER"
+LEDGER, RATE, EAGER = "CHAOS_LEDGER", "CHAOS_RATE", "CHAOS_EAGER"
 COMMANDS: dict[type[Any], tuple[str, ...]] = {
     PostgresCallbacks: ("claim", "progress", "end_attempt", "add", "lease", "due"),
     AriOriginator: ("dial", "look"),
