@@ -188,6 +188,10 @@ export class RappelButton extends HTMLElement {
     style.setProperty("--site-on-accent", text_colour);
     style.setProperty("--site-radius", `${radius}px`);
     this.toggleAttribute("left", position === "left");
+    if (position === "inline" && this.hasAttribute("float")) {
+      this.removeAttribute("float");
+      this.shadowRoot.firstChild.removeAttribute("popover");
+    }
     this.scheme = scheme;
     this.#shade();
   }

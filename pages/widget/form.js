@@ -20,8 +20,8 @@ export class Form {
     this.button = button;
     this.change = change;
     this.title = button.say(change ? "change" : "title");
-    const talk = button.now?.offer.show === "voice";
-    this.body = [change ? this.#drawChange() : talk ? this.#drawTalk() : this.#draw()];
+    this.kind = this.#kind();
+    this.body = [change ? this.#drawChange() : this.kind ? this.#drawTalk() : this.#draw()];
     if (!change) this.#prepare();
   }
 
@@ -31,7 +31,14 @@ export class Form {
 
   /** What is offered has changed. */
   offer() {
-    if (!this.#busy && this.times) this.#drawTimes();
+    if (this.untouched && !this.change && this.kind !== this.#kind()) this.button.show(new Form(this.button));
+    else if (!this.#busy && this.times) this.#drawTimes();
+  }
+
+  /** "voice" or "none" where no call-back is offered, else "". */
+  #kind() {
+    const show = this.button.now?.offer.show;
+    return show === "voice" || show === "none" ? show : "";
   }
 
   #draw() {
@@ -67,7 +74,7 @@ export class Form {
       site.consent && this.#field("consent", h("label.choice", {}, this.consent, h("span.note.consent", {}, site.consent))),
       this.#error("form"),
       h("div.actions", {}, this.send, this.#talk()),
-      h("p.note", {}, link(site.privacy, say("privacy")), site.telephone && [" · ", say("or_call", "")], link(`tel:${site.telephone}`, site.telephone)),
+      this.#foot(),
     );
     this.#drawTimes();
     return form;
@@ -174,10 +181,26 @@ export class Form {
     return h("button.talk", { type: "button", click: () => button.show(new Talk(button, this, ticket)) }, button.say("talk"));
   }
 
-  /** Nothing but talking is offered. */
+  /** Nothing but talking is offered, or nothing at all. */
   #drawTalk() {
     this.first = this.#talk();
-    return h("div", {}, h("p", {}, this.button.say(this.first ? "talk_text" : "closed")), h("div.actions", {}, this.first));
+    const text = this.button.say(this.first ? "talk_text" : "closed");
+    return h("div", {}, h("p", {}, text), h("div.actions", {}, this.first), this.#foot());
+  }
+
+  /** The other ways; a hosted page says them itself. */
+  #foot() {
+    const { say, now } = this.button;
+    const { privacy, telephone } = now.site;
+    if (this.button.hasAttribute("inline")) return null;
+    return h(
+      "p.note",
+      {},
+      link(privacy, say("privacy")),
+      privacy && telephone && " · ",
+      telephone && say("or_call", ""),
+      link(`tel:${telephone.replaceAll(" ", "")}`, telephone),
+    );
   }
 
   #field(name, ...children) {

@@ -165,3 +165,23 @@ async def test_a_link_shows_its_request_and_leaves_the_address_clean(shop: Shop,
     await expect(other.get_by_role("heading", name="Rappel annulé")).to_be_visible()
     assert "ticket" not in await other.evaluate("location.href")
     await expect(page.get_by_role("heading", name="Rappel annulé")).to_be_visible()
+
+
+async def test_the_hosted_page_for_links_in_e_mails(shop: Shop, visit: Visit) -> None:
+    page = await visit(f"{shop.rappel}/rappel/boutique?campaign=lettre-11&medium=e-mail")
+    await page.get_by_label("Votre numéro de téléphone").fill("06 39 98 47 01")
+    await page.get_by_role("checkbox").check()
+    await page.get_by_role("button", name="Appelez-moi").click()
+    await page.get_by_role("heading", name="Nous vous rappelons bientôt").wait_for()
+    assert (shop.only().origin.campaign, shop.only().origin.medium) == ("lettre-11", "e-mail")
+
+
+async def test_the_hosted_page_while_nobody_is_there(visit: Visit) -> None:
+    async with open_shop(frozenset({"callback"})) as shop:
+        shop.close()
+        page = await visit(f"{shop.rappel}/rappel/boutique")
+        await expect(page.get_by_text("Personne ne peut vous rappeler pour le moment.")).to_be_visible()
+        await expect(page.get_by_role("textbox")).to_have_count(0)
+        shop.staff()
+        await page.evaluate(LOOK)
+        await expect(page.get_by_label("Votre numéro de téléphone")).to_be_visible()

@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from controller.callback.model import AttemptState, Request, RequestId, Slot
 from controller.flow.sitekinds import DEFAULT_CONSENT, KINDS, Site
+from controller.web.public.hosted import HostedPages
 from controller.web.public.server import PREFIX, PublicRoutes, make_parts
 from controller.web.scripts import add_scripts
 from tests.rig import freeports
@@ -131,6 +132,7 @@ async def open_shop(modes: frozenset[str] = frozenset({"callback", "slot"})) -> 
     routes = PublicRoutes(parts)
     app = web.Application(middlewares=[_noting(shop)])
     app.add_subapp(PREFIX, routes.application())
+    HostedPages(parts, routes).mount(app)
     add_scripts(app)
     pages = web.Application()
     pages.router.add_post("/dial", partial(_dial, shop))
