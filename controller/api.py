@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,9 +11,12 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
+from controller.calls.callback.desk import CallbackDesk
 from controller.calls.desk import Desk
 from controller.calls.keeping import Keeping
+from controller.calls.voice.desk import VoiceDesk
 from controller.cdr.figures import AgentFigures, NumberFigures, QueueFigures
+from controller.flow.release import Release
 from controller.ids import CallId
 from controller.ports import AgentDirectory, Clock
 from controller.postgres import queries
@@ -23,12 +26,19 @@ from controller.postgres.store import PostgresStore
 from controller.postgres.tokens import PostgresTokens
 from controller.postgres.webhooks import PostgresWebhooks
 from controller.web.api.agents import AgentRoutes
+from controller.web.api.callbacks import AttemptBook, CallbackRoutes
 from controller.web.api.events import EventRoutes
 from controller.web.api.floor import FloorRoutes
 from controller.web.api.hooks import WebhookRoutes
 from controller.web.api.recordings import AccessView, RecordingRoutes, RecordingView
 from controller.web.api.records import CallDetail, CallLine, FiguresQuery, RecordRoutes
 from controller.web.api.server import PREFIX, make_api
+from controller.web.metrics import Sample
+from controller.web.public.hosted import HostedPages
+from controller.web.public.origin import networks
+from controller.web.public.server import PREFIX as PUBLIC_PREFIX
+from controller.web.public.server import PublicRoutes, make_parts
+from controller.web.scripts import add_scripts
 from controller.web.webhooks import WebhookSender
 
 
@@ -119,12 +129,38 @@ class PostgresBook:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calling:
+    """What call-backs over the API and from pages stand on."""
+
+    desk: CallbackDesk
+    attempts: AttemptBook
+    release: Callable[[], Release]
+    """The version of the centre in force: its sites, its zone."""
+    key: bytes
+    """Of tickets and proof of work (`controller.web.public.keys`)."""
+    voice: VoiceDesk | None = None
+    proxies: Sequence[str] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The mounted API: run `sender.run()` in a task of its own, and let watchers go with `events.close()`."""
+    """The mounted API: run `sender.run()` in a task of its own, and let watchers go with `close()`."""
 
     sender: WebhookSender
     events: EventRoutes
+    public: PublicRoutes | None = None
+
+    async def close(self) -> None:
+        """Let every watcher go: the controller stops."""
+        await self.events.close()
+        if self.public is not None:
+            await self.public.close()
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield the metrics of the public side."""
+        if self.public is not None:
+            yield from self.public.samples()
 
 
 def mount_api(
@@ -137,8 +173,9 @@ def mount_api(
     history: PostgresHistory,
     keeping: Keeping,
     webhook_hosts: Collection[str],
+    calling: Calling | None = None,
 ) -> Api:
-    """Add the API to `pages` under `/api/v1`."""
+    """Add the API to `pages` under `/api/v1`, and with `calling` what pages and their visitors use."""
     webhooks = PostgresWebhooks(store)
     events = EventRoutes(desk)
     routes = (
@@ -148,6 +185,26 @@ def mount_api(
         *RecordRoutes(PostgresBook(store)).routes(),
         *RecordingRoutes(RecordingBook(history, keeping)).routes(),
         *events.routes(),
+        *(CallbackRoutes(calling.desk, calling.attempts, directory, clock).routes() if calling else ()),
     )
     pages.add_subapp(PREFIX, make_api(routes, PostgresTokens(store), clock, version("rappel")))
-    return Api(WebhookSender(webhooks, clock, webhook_hosts), events)
+    public = mount_public(pages, calling, clock) if calling else None
+    return Api(WebhookSender(webhooks, clock, webhook_hosts), events, public)
+
+
+def mount_public(pages: web.Application, calling: Calling, clock: Clock) -> PublicRoutes:
+    """Add the public endpoints, the hosted pages and the scripts to `pages`."""
+    parts = make_parts(
+        calling.desk,
+        clock,
+        key=calling.key,
+        sites=lambda: calling.release().sites,
+        zone=lambda: calling.release().zone,
+        voice=calling.voice,
+        proxies=networks(calling.proxies),
+    )
+    public = PublicRoutes(parts)
+    HostedPages(parts, public).mount(pages)
+    add_scripts(pages)
+    pages.add_subapp(PUBLIC_PREFIX, public.application())
+    return public

@@ -34,6 +34,9 @@ class Scope(StrEnum):
     QUEUES_READ = "queues:read"
     CALLS_READ = "calls:read"
     CALLS_ACT = "calls:act"  # hold, transfer, …; a token of an agent: the agent's own call only
+    CALLS_DIAL = "calls:dial"  # an agent calls a customer; a token of an agent: that agent only
+    CALLBACKS_READ = "callbacks:read"  # requests to be called, their attempts, the slots
+    CALLBACKS_WRITE = "callbacks:write"  # ask, change, cancel
     SUPERVISE = "supervise"  # listen, whisper, barge, move who waits
     RECORDINGS_READ = "recordings:read"
     RECORDINGS_ERASE = "recordings:erase"

@@ -77,16 +77,20 @@ _TITLES = {
 
 
 def done(refused: Refused | None) -> None:
-    """Raise what the desk refused as a `Problem`: unknown things are 404, rights 403, all else 409."""
-    if refused is None:
-        return
+    """Raise what the desk refused as a `Problem`."""
+    if refused is not None:
+        raise problem_of(refused)
+
+
+def problem_of(refused: Refused) -> Problem:
+    """Return what the desk refused as a `Problem`: unknown things are 404, rights 403, all else 409."""
     if refused.code.startswith("unknown_"):
         status = NOT_FOUND
     elif refused.code in {"not_yours", "not_a_supervisor"}:
         status = FORBIDDEN
     else:
         status = CONFLICT
-    raise Problem(status, refused.code, refused.message, refused.advice)
+    return Problem(status, refused.code, refused.message, refused.advice)
 
 
 def statuses() -> dict[int, str]:
