@@ -173,16 +173,19 @@ class AriDriver:
                 resumed=resumed,
             )
 
+        page = self.pages.facts(channel.name)
+        name = page.customer.name if page else channel.caller.name
         call = IncomingCall(
             driver=DRIVER,
             channel_id=channel.id,
             channel_name=channel.name,
             created_at=channel.creationtime,
-            called_number=called,
-            caller_number=caller,
-            caller_name="" if attempt else channel.caller.name,
+            called_number=page.number if page else called,
+            caller_number="" if page else caller,
+            caller_name="" if attempt else name,
             telephone=telephone,
             attempt=attempt,
+            page=page,
         )
         task = self._calls.incoming(call)
         if task is None:
