@@ -49,6 +49,7 @@ class _Customer:
 @click.option("--keys", default=KEYS, show_default=True, help="What to do once it is answered, as of `call`.")
 @click.option("--after", default=2.0, show_default=True, help="Seconds to let it ring.")
 @click.option("--talk", default=30.0, show_default=True, help="Seconds until the customer hangs up.")
+@click.option("--password", help="Of the softphone (default: known on the machine that runs everything).")
 @click.option("--count", default=0, help="End after so many calls (default: at Ctrl-C).")
 @click.option(
     "--does",
@@ -58,22 +59,27 @@ class _Customer:
     help="Answer, let it ring, be busy, refuse, or be switched off.",
 )
 @click.pass_context
-def customer(context: click.Context, keys: str, after: float, talk: float, count: int, does: str) -> None:
+def customer(
+    context: click.Context, *, keys: str, after: float, talk: float, password: str | None, count: int, does: str
+) -> None:
     """Be the telephone of a customer who is called back: answer, press keys, say what was heard."""
     config = completed(context.obj)
     ear, texts = ear_of(config)
-    asyncio.run(_customer(config, _Customer(does, parse_script(keys), after, talk, ear, texts), count))
+    who = _Customer(does, parse_script(keys), after, talk, ear, texts)
+    asyncio.run(_customer(config, who, password, count))
 
 
-async def _customer(config: Config, who: _Customer, count: int) -> None:
+async def _customer(config: Config, who: _Customer, password: str | None, count: int) -> None:
     extension = way_out(config.sip).softphone
     if not extension:
         raise RappelError("calls go to no softphone here: set [sip] trunk to softphone:1002 (docs/sysadmins.md)")
-    settings = stack_settings(config)
-    passwords = secrets.load(settings.secrets_file, [phone.extension for phone in settings.softphones]).softphones
+    if not password:
+        settings = stack_settings(config)
+        known = secrets.load(settings.secrets_file, [phone.extension for phone in settings.softphones])
+        password = known.softphones[extension]
     server = f"{config.sip.bind}:{config.sip.port}"
     here = address_towards(config.sip.bind, config.sip.port)
-    async with Phone((here, 0), user=extension, password=passwords[extension]) as phone:
+    async with Phone((here, 0), user=extension, password=password) as phone:
         status = await phone.register(f"sip:{server}")
         if status != 200:  # noqa: PLR2004 - SIP OK
             raise TelephonyError(f"{server} refuses extension {extension} ({status}): is the controller running?")

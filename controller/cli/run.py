@@ -18,6 +18,7 @@ from controller.postgres import versions
 from controller.postgres.agents import PostgresAgents
 from controller.runtime import example_agents, example_crm, voicebundle
 from controller.runtime.stack import EmbeddedStack
+from controller.trunks import way_out
 
 _READY_LIMIT_S = 60.0
 _POLL_S = 0.2
@@ -104,6 +105,7 @@ Rappel runs (ready after {took_s:.1f} s). Ctrl-C stops it.
 
   Hear it without a telephone   make call          (in a second terminal)
   Be an agent without one       .venv/bin/rappel answer claire, then let a call reach an adviser
+  {_calls_out(config)}
   Call with a softphone         SIP server {where}, user 1001, password: make accounts
                                 then dial 1000 (French), 1100 (English), 1002 (the other softphone)
   Answer with a softphone       user 2001 (agent claire): *11 logs in, *12 out, *13 pauses, *14 resumes
@@ -111,6 +113,17 @@ Rappel runs (ready after {took_s:.1f} s). Ctrl-C stops it.
                                 {page}/readyz     {page}/metrics
   Change the SVI                edit {Path(config.centre.folder)}/*.yaml: it is checked and taken up as you save
 """
+
+
+def _calls_out(config: Config) -> str:
+    """Say where calls out go: a newcomer has no carrier."""
+    way = way_out(config.sip)
+    if way.softphone:
+        return (
+            f"Be called back                .venv/bin/rappel customer, or a softphone as {way.softphone}: without a\n"
+            f"                                carrier it rings, whoever is called ([sip] trunk)"
+        )
+    return f"Calls out                     {f'by {way.host} ([sip] trunk)' if way.host else 'none: [sip] trunk'}"
 
 
 COMMANDS = (run,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import stat
 from pathlib import Path
@@ -28,6 +29,7 @@ def module(name: str) -> ModuleType:
 def volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for key, value in SERVICES["prepare"]["environment"].items():
         monkeypatch.setenv(key, value)
+    monkeypatch.setenv("RAPPEL_SIP_TRUNK_PASSWORD_FILE", os.devnull)  # what is mounted there unless .env says more
     monkeypatch.chdir(tmp_path)
     for name in ("keys", "asterisk", "controller", "postgres"):
         (tmp_path / name).mkdir()
@@ -111,6 +113,22 @@ def test_a_certificate_of_ones_own_is_handed_on(
     assert (volumes / "asterisk/sip_certificate.pem").read_text() == "the certificate"
     assert (volumes / "asterisk/sip_key.pem").read_text() == "the key"
     assert not (volumes / "keys/tls").exists()
+
+
+def test_calls_go_nowhere_unless_a_trunk_is_set(volumes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module("prepare").prepare(volumes)
+    assert "contact = sip:" not in everything(volumes)["asterisk/pjsip.conf"]
+    environment = load(SIP_TRUNK="sip:192.0.2.7", SIP_TRUNK_USER="us", SIP_TRUNK_REGISTER="true")["services"]
+    for key, value in environment["prepare"]["environment"].items():
+        monkeypatch.setenv(key, value)
+    (volumes / "password").write_text("a-long-password\n")
+    monkeypatch.setenv("RAPPEL_SIP_TRUNK_PASSWORD_FILE", str(volumes / "password"))
+    module("prepare").prepare(volumes)
+    text = everything(volumes)["asterisk/pjsip.conf"]
+    assert "contact = sip:192.0.2.7:5060\\;transport=udp\n" in text
+    assert "password = a-long-password\n" in text
+    assert "type = registration\n" in text
+    assert "match = 192.0.2.7\n" in text
 
 
 def test_a_second_start_changes_nothing(volumes: Path) -> None:
