@@ -17,7 +17,7 @@ import watchfiles
 from controller.agi.driver import AgiDriver
 from controller.agi.server import AgiServer
 from controller.ami.observer import AmiObserver
-from controller.api import Api, mount_api
+from controller.api import Api, Calling, mount_api
 from controller.ari.driver import AriDriver
 from controller.ari.http import HttpTransport
 from controller.ari.link import Door, dial
@@ -57,6 +57,8 @@ from controller.watchdog import keep_awake
 from controller.web.lookup import HttpLookupClient
 from controller.web.metrics import Metrics
 from controller.web.pages import listen, make_pages
+from controller.web.public.keys import public_key
+from controller.web.public.origin import client_address, networks
 
 log = structlog.get_logger(__name__)
 
@@ -249,21 +251,33 @@ async def _serve_public(
 ) -> Api:
     """Open the public listener: pages, metrics and the API."""
     board = StatusBoard(parts)
-    pages = make_pages(board, Metrics(board.samples))
+    metrics = Metrics(board.samples)
+    pages = make_pages(board, metrics)
+    told, callbacks = parts.config.web, parts.callbacks.service
     api = mount_api(
         pages,
         desk=parts.services.desk,
         directory=directory,
         store=parts.store,
         clock=clock,
-        webhook_hosts=parts.config.web.webhook_hosts,
+        webhook_hosts=told.webhook_hosts,
         history=history,
         keeping=parts.keeping,
+        calling=Calling(
+            desk=callbacks,
+            attempts=callbacks,
+            release=lambda: parts.releases.current.release,
+            key=public_key(told.public_key, Path(parts.config.node.state_dir)),
+            voice=parts.voice.desk,
+            proxies=told.proxies,
+        ),
     )
-    parts.voice.mount(pages, lambda request: request.remote or "")
+    metrics.also(api.samples)
+    proxies = networks(told.proxies)
+    parts.voice.mount(pages, lambda request: client_address(request, proxies))
     public = await listen(pages, parts.config.web.host, parts.config.web.port)
     stack.push_async_callback(public.close)
-    stack.push_async_callback(api.events.close)
+    stack.push_async_callback(api.close)
     return api
 
 

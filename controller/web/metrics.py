@@ -58,6 +58,10 @@ class Metrics:
         GCCollector(registry=self._registry)
         self._registry.register(_Live(read))
 
+    def also(self, read: Callable[[], Iterable[Sample]]) -> None:
+        """Read from there, too."""
+        self._registry.register(_Live(read))
+
     def render(self) -> bytes:
         """Return the text exposition format."""
         return generate_latest(self._registry)

@@ -132,6 +132,10 @@ class CallbackService:
         entry = EntryId(request.request_id)
         return Progress(request, attempt, self._line.position(entry), self._line.estimate_s(entry))
 
+    async def attempts(self, request_id: RequestId) -> Sequence[Attempt]:
+        """Return all that was tried for a request, oldest first. Raises `StoreError`."""
+        return await self._store.attempts(request_id)
+
     def watch(self, request_id: RequestId) -> AsyncIterator[Progress]:
         """See `CallbackDesk.watch`."""
         return self.watchers.watch(request_id)
