@@ -5,24 +5,29 @@ Who hears whom is told by the tone that each says.
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from playwright.async_api import Browser
 
 from controller.acd.model import Refused
-from controller.callback.model import Customer
+from controller.callback.model import Customer, Origin
 from controller.calls.voice.desk import Ticket, VoiceAsk
+from controller.calls.voice.ports import PREFIX, PageFacts, PageLine
 from controller.calls.voice.service import VoiceService
+from controller.runtime import voicebundle
+from controller.runtime.debian import default_cache
 from controller.softphone.phone import Phone
 from controller.web.pages import listen
 from tests.rig import freeports
 from tests.rig.agents import FIRST_NUMBER, write_queues
-from tests.rig.browser import Browser, Tab, browsing, find, write_tone
+from tests.rig.browser import Tab, browsing, open_tab, write_tone
 from tests.rig.centre import Centre, until
 from tests.rig.stage import HZ, Stage, staged
 
@@ -69,6 +74,12 @@ function loudest() {
 """
 
 
+@pytest.fixture(scope="session", autouse=True)
+def bundle() -> None:
+    """What pages load is built, as `rappel setup` does."""
+    voicebundle.build(default_cache())
+
+
 @pytest.fixture
 def folder(folder: Path) -> Path:
     """The tests' centre with a queue."""
@@ -86,7 +97,7 @@ async def stage(centre: Centre, phone: Phone) -> AsyncIterator[Stage]:
 @pytest_asyncio.fixture
 async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
     """A Chromium that says the customer's tone."""
-    async with browsing(find(), write_tone(tmp_path / "customer.wav", HZ["customer"])) as browser:
+    async with browsing(write_tone(tmp_path / "customer.wav", HZ["customer"])) as browser:
         yield browser
 
 
@@ -120,6 +131,7 @@ class Shop:
                 address="192.0.2.7",
                 language="fr",
                 customer=Customer(name="Zoé Durand", reason="vélo"),
+                origin=Origin(campaign="automne"),
             )
         )
 
@@ -133,7 +145,11 @@ class Shop:
 
     async def lines(self) -> list[str]:
         text = await self.centre.asterisk.cli("pjsip show endpoints")
-        return [line.split()[1] for line in text.splitlines() if " page-" in line and "Endpoint:" in line]
+        return [
+            line.split()[1].partition("/")[0]
+            for line in text.splitlines()
+            if " page-" in line and "Endpoint:" in line
+        ]
 
     async def cleared(self) -> None:
         """Wait until nothing is left of any call."""
@@ -184,16 +200,133 @@ async def hears(tab: Tab, hz: int, limit_s: float = 8.0) -> None:
 
 async def test_a_visitor_talks_with_an_agent(stage: Stage, shop: Shop, browser: Browser):
     await stage.ready("anne")
-    tab = await browser.tab(shop.origin)
-    began = time.monotonic()
+    tab = await open_tab(browser, shop.origin)
     await shop.call(tab, shop.ticket())
     call = await stage.joined("anne", limit_s=15)
     await tab.until("last() === 'talking'")
-    print("talking after", time.monotonic() - began)
     await hears(tab, HZ["anne"])
     await stage.hear(anne={"customer"}, limit_s=8)
-    print(await tab.until("qualities.at(-1)"), call.invite.headers if hasattr(call, "invite") else "")
-    print(await tab.run("JSON.stringify(states)"))
+    assert await tab.until("qualities.at(-1)?.score") == 4
+    invite = stage.desks["anne"].rings[0].invite
+    told = {name: invite.get(f"X-Rappel-{name}") for name in ("Origin", "Site", "Reason")}
+    assert told == {"Origin": "page", "Site": "boutique", "Reason": "v?lo"}
+    await tab.run("handle.mute(true)")
+    await stage.hear(anne=set(), limit_s=5)
+    await tab.run("handle.mute(false)")
+    await stage.hear(anne={"customer"}, limit_s=5)
     await tab.run("handle.hangup()")
     assert await call.wait_ended(5)
+    assert await tab.run("states.map(([state, why]) => state + why).join()") == "connecting,talking,endedyou"
     await shop.cleared()
+    record = await stage.centre.record("")
+    assert record.call.driver == "ari"
+    assert record.call.visitor is not None
+    assert (record.call.visitor["site"], record.call.visitor["origin"]["campaign"]) == ("boutique", "automne")
+    assert record.call.disposition == "talked"
+
+
+async def test_an_agent_hangs_up(stage: Stage, shop: Shop, browser: Browser):
+    await stage.ready("anne")
+    tab = await open_tab(browser, shop.origin)
+    await shop.call(tab, shop.ticket())
+    call = await stage.joined("anne", limit_s=15)
+    await tab.until("last() === 'talking'")
+    await call.hangup()
+    await tab.until("last() === 'ended'", 20)
+    assert await tab.run("states.at(-1)[1]") == "us"
+    await shop.cleared()
+
+
+async def test_a_closed_tab_ends_the_call(stage: Stage, shop: Shop, browser: Browser):
+    await stage.ready("anne")
+    tab = await open_tab(browser, shop.origin)
+    await shop.call(tab, shop.ticket())
+    call = await stage.joined("anne", limit_s=15)
+    await tab.until("last() === 'talking'")
+    await tab.close()
+    assert await call.wait_ended(5)
+    await shop.cleared()
+
+
+async def test_keys_are_heard_by_a_menu(stage: Stage, shop: Shop, browser: Browser):
+    """The tests' own menu: 1 leads on, and is in the record."""
+    await stage.ready("anne")
+    tab = await open_tab(browser, shop.origin)
+    await shop.call(tab, shop.ticket(number="1000"))
+    await tab.until("last() === 'talking'", 15)
+    await tab.until("loudest()", 10)
+    await tab.run("handle.dtmf('1')")
+
+    async def pressed() -> bool:
+        record = await stage.centre.record("", ended=False)
+        return any(step.digits == "1" for step in record.steps)
+
+    await until(pressed, 15)
+    await tab.run("handle.hangup()")
+    await shop.cleared()
+
+
+async def test_a_ticket_is_good_once_for_one_site_and_for_a_minute(stage: Stage, shop: Shop, browser: Browser):
+    await stage.ready("anne")
+    tab = await open_tab(browser, shop.origin)
+    for ticket in (shop.ticket(origin="https://elsewhere.example"), "x" * 43, ""):
+        await shop.call(tab, ticket)
+        await tab.until("last() === 'failed'")
+        assert await tab.run("states.at(-1)[1]") == "bad_ticket"
+        await tab.run("states.length = 0")
+    ticket = shop.ticket()
+    await shop.call(tab, ticket)
+    await tab.until("last() === 'talking'")
+    second = await open_tab(browser, shop.origin)
+    await shop.call(second, ticket)
+    await second.until("last() === 'failed'")
+    assert await tab.run("last()") == "talking"
+    await tab.run("handle.hangup()")
+    await shop.cleared()
+
+
+async def test_what_an_earlier_controller_left_is_cleared(
+    stage: Stage, shop: Shop, browser: Browser, database: str, folder: Path, audio_cache: Path
+):
+    """Its pages have lost the relay; nobody could hang up, and nobody could use the line."""
+    centre = shop.centre
+    assert centre.parts is not None
+    await stage.ready("anne")
+    lines = centre.parts.driver.pages
+    for number in range(3):
+        facts = PageFacts(site="boutique", number=str(FIRST_NUMBER))
+        await lines.put(PageLine(user=f"{PREFIX}left{number}", ha1="0" * 32, facts=facts))
+    lines._lines.clear()  # another controller does not know them
+    assert len(await shop.lines()) == 3
+    lines.connected()
+    await shop.cleared()
+
+
+async def test_fifty_lines_come_and_go_without_a_ghost(stage: Stage, shop: Shop):
+    centre = shop.centre
+    assert centre.parts is not None
+    lines = centre.parts.driver.pages
+    users = [f"{PREFIX}{number:024x}" for number in range(50)]
+    facts = PageFacts(site="boutique", number=str(FIRST_NUMBER))
+    await asyncio.gather(*(lines.put(PageLine(user=user, ha1="0" * 32, facts=facts)) for user in users))
+    assert sorted(await shop.lines()) == users
+    await asyncio.gather(*(lines.drop(user) for user in users))
+    await shop.cleared()
+    assert "page-" not in await centre.asterisk.cli("pjsip show auths")
+
+
+async def test_asterisks_own_doors_are_not_behind_the_relay(stage: Stage, shop: Shop):
+    """Nothing but the relay leads to Asterisk, and it only with a ticket."""
+    async with aiohttp.ClientSession() as session:
+        for path in ("/ari/asterisk/info", "/ws", "/public/v1/voice/ws/../ari", "/asterisk/ari"):
+            async with session.get(shop.base + path) as answer:
+                assert answer.status == 404
+        async with session.get(shop.base + "/public/v1/voice/ws") as answer:
+            assert answer.status == 400
+        socket = await session.ws_connect(
+            shop.base + "/public/v1/voice/ws", protocols=("sip",), headers={"Origin": shop.origin}
+        )
+        await socket.send_str("REGISTER sip:127.0.0.1 SIP/2.0\r\n\r\n")
+        frame = await socket.receive(timeout=5)
+        assert frame.type is aiohttp.WSMsgType.CLOSE
+        await socket.close()
