@@ -64,10 +64,11 @@ class Plan:
 
 @dataclass
 class Turn:
-    """One measurement: how many a second, and how long one took, ms."""
+    """One measurement: how many a second, how long one took, and the processor's time of both sides for it, ms."""
 
     what: str
     a_second: float
+    cpu_ms: float
     p50_ms: float
     p99_ms: float
     worst_ms: float
@@ -82,7 +83,7 @@ async def run(plan: Plan, results: Path, tell: Callable[[str], None]) -> None:
         await server.start()
         dsn = await server.create_database("rappel")
         await migrations.upgrade(dsn)
-        turns = await _measure(plan, dsn, tell)
+        turns = await _measure(plan, dsn, server, tell)
     finally:
         await server.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -98,25 +99,40 @@ def table(plan: Plan, turns: Sequence[Turn]) -> str:
         "|---|---|---|",
     ]
     lines += [
-        f"| {turn.what} | {turn.a_second:,.0f} | {turn.p50_ms:.2f} / {turn.p99_ms:.2f} / {turn.worst_ms:.2f} |"
+        f"| {turn.what} | {turn.a_second:,.0f} | {turn.p50_ms:.2f} / {turn.p99_ms:.2f} / {turn.worst_ms:.2f} "
+        f"| {turn.cpu_ms:.2f} |"
         for turn in turns
     ]
     return "\n".join(lines)
 
 
-def turn_of(what: str, seconds: float, took: Sequence[float]) -> Turn:
-    """Return the figures of a turn of `seconds` in which single ones `took` so many seconds each."""
+def turn_of(what: str, seconds: float, took: Sequence[float], cpu_ms: float) -> Turn:
+    """Return the figures of a turn of `seconds` in which single ones `took` so many seconds each, and CPU in all."""
     ordered = sorted(took)
     return Turn(
         what,
         len(ordered) / seconds,
+        cpu_ms / len(ordered),
         ordered[len(ordered) // 2] * 1000,
         ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000,
         ordered[-1] * 1000,
     )
 
 
-async def _measure(plan: Plan, dsn: str, tell: Callable[[str], None]) -> list[Turn]:
+class Spent:
+    """The processor's time, ms, of this process and of Postgres together."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+
+    def ms(self) -> float:
+        """Return what was spent up to now."""
+        pid = self._server.pid
+        return time.process_time() * 1000 + (processes.tree_cpu_ms(pid) if pid is not None else 0.0)
+
+
+async def _measure(plan: Plan, dsn: str, server: PostgresServer, tell: Callable[[str], None]) -> list[Turn]:
+    spent = Spent(server)
     async with AsyncExitStack() as stack:
         stores = [PostgresStore(dsn) for _ in range(plan.workers)]
         for store in stores:
@@ -133,20 +149,20 @@ async def _measure(plan: Plan, dsn: str, tell: Callable[[str], None]) -> list[Tu
         waiting = _waiting(plan.open)
         turns = []
         tell("claims")
-        turns.append(await _claims("claim, one at a time", [callbacks], lease, waiting, plan.claims))
+        turns.append(await _claims(spent, "claim, one at a time", [callbacks], lease, waiting, plan.claims))
         one_pool = [PostgresCallbacks(stores[0])] * plan.workers
         what = f"claim, {plan.workers} at once, one process (4 connections)"
-        turns.append(await _claims(what, one_pool, lease, waiting, plan.claims))
+        turns.append(await _claims(spent, what, one_pool, lease, waiting, plan.claims))
         each_own = [PostgresCallbacks(store) for store in stores]
         what = f"claim, {plan.workers} at once, a connection each"
-        turns.append(await _claims(what, each_own, lease, waiting, plan.claims))
-        turns.append(await _ends(callbacks, plan.claims))
+        turns.append(await _claims(spent, what, each_own, lease, waiting, plan.claims))
+        turns.append(await _ends(spent, callbacks, plan.claims))
         tell("the line")
-        turns += await _looks(callbacks, plan.looks)
+        turns += await _looks(spent, callbacks, plan.looks)
         tell("without the indexes of the line")
         for index in _LINE_INDEXES:
             await pool.execute(f"drop index {index}")
-        turns.append(await _timed("due, 200 of each queue, without its indexes", callbacks.due, 3, 200))
+        turns.append(await _timed(spent, "due, 200 of each queue, without its indexes", callbacks.due, 3, 200))
         return turns
 
 
@@ -158,7 +174,12 @@ def _waiting(open_: int) -> Iterator[RequestId]:
 
 
 async def _claims(
-    what: str, workers: Sequence[PostgresCallbacks], lease: Lease, waiting: Iterator[RequestId], claims: int
+    spent: Spent,
+    what: str,
+    workers: Sequence[PostgresCallbacks],
+    lease: Lease,
+    waiting: Iterator[RequestId],
+    claims: int,
 ) -> Turn:
     took: list[float] = []
 
@@ -173,11 +194,11 @@ async def _claims(
             took.append(time.perf_counter() - began)
 
     shares = [[next(waiting) for _ in range(claims // len(workers))] for _ in workers]
-    began = time.perf_counter()
+    before, began = spent.ms(), time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for callbacks, share in zip(workers, shares, strict=True):
             group.create_task(work(callbacks, share))
-    return turn_of(what, time.perf_counter() - began, took)
+    return turn_of(what, time.perf_counter() - began, took, spent.ms() - before)
 
 
 def _attempt(request_id: RequestId) -> Attempt:
@@ -193,34 +214,36 @@ def _attempt(request_id: RequestId) -> Attempt:
     )
 
 
-async def _ends(callbacks: PostgresCallbacks, ends: int) -> Turn:
+async def _ends(spent: Spent, callbacks: PostgresCallbacks, ends: int) -> Turn:
     took = []
-    started = time.perf_counter()
+    before, started = spent.ms(), time.perf_counter()
     for attempt in (await callbacks.in_flight())[:ends]:
         at = datetime.now(UTC)
         began = time.perf_counter()
         await callbacks.end_attempt(attempt.attempt_id, Outcome.TALKED, 16, at, NextStep(state=RequestState.DONE))
         took.append(time.perf_counter() - began)
-    return turn_of("end of an attempt, one at a time", time.perf_counter() - started, took)
+    return turn_of("end of an attempt, one at a time", time.perf_counter() - started, took, spent.ms() - before)
 
 
-async def _looks(callbacks: PostgresCallbacks, looks: int) -> list[Turn]:
+async def _looks(spent: Spent, callbacks: PostgresCallbacks, looks: int) -> list[Turn]:
     return [
-        await _timed("due, 200 of each queue", callbacks.due, looks, 200),
-        await _timed("due, 20 of each queue", callbacks.due, looks, 20),
-        await _timed("next_due_at", lambda _, __: callbacks.next_due_at(), looks, 0),
-        await _timed("expire (nothing to do)", lambda now, _: callbacks.expire(now), looks, 0),
+        await _timed(spent, "due, 200 of each queue", callbacks.due, looks, 200),
+        await _timed(spent, "due, 20 of each queue", callbacks.due, looks, 20),
+        await _timed(spent, "next_due_at", lambda _, __: callbacks.next_due_at(), looks, 0),
+        await _timed(spent, "expire (nothing to do)", lambda now, _: callbacks.expire(now), looks, 0),
     ]
 
 
-async def _timed(what: str, look: Callable[[datetime, int], Awaitable[object]], looks: int, most: int) -> Turn:
+async def _timed(
+    spent: Spent, what: str, look: Callable[[datetime, int], Awaitable[object]], looks: int, most: int
+) -> Turn:
     took = []
-    started = time.perf_counter()
+    before, started = spent.ms(), time.perf_counter()
     for _ in range(looks):
         began = time.perf_counter()
         await look(datetime.now(UTC), most)
         took.append(time.perf_counter() - began)
-    return turn_of(what, time.perf_counter() - started, took)
+    return turn_of(what, time.perf_counter() - started, took, spent.ms() - before)
 
 
 def _main() -> int:
