@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -16,11 +17,15 @@ from controller.config import Config, load_config
 from controller.errors import SetupError
 from controller.postgres import versions
 from controller.postgres.agents import PostgresAgents
+from controller.postgres.tokens import PostgresTokens
 from controller.runtime import example_agents, example_crm, voicebundle
+from controller.runtime.example_pages import Rappel
 from controller.runtime.stack import EmbeddedStack
 from controller.trunks import way_out
+from controller.web.api.access import Scope, new_secret
 
 _READY_LIMIT_S = 60.0
+_TOKEN_FILE = "example-token"  # noqa: S105 - a file name
 _POLL_S = 0.2
 
 
@@ -40,9 +45,11 @@ async def _run(config_path: str | None) -> int:
         loop.add_signal_handler(name, stop.set)
     async with EmbeddedStack(stack_settings(config)) as stack:
         await versions.bring_up_to_date(stack.dsn)
+        token = ""
         if stack.postgres is not None:
             await _seed_agents(stack)
-        crm = await example_crm.serve()
+            token = await _intranet_token(stack)
+        crm = await example_crm.serve(rappel=Rappel(_pages(completed(config_path)), token))
         command = [
             sys.executable,
             "-m",
@@ -71,6 +78,20 @@ async def _seed_agents(stack: EmbeddedStack) -> None:
         await example_agents.seed(PostgresAgents(store), stack.settings.state_dir / example_agents.FILE)
 
 
+async def _intranet_token(stack: EmbeddedStack) -> str:
+    """Return the token that the example company's intranet dials with; made once, in a file of mode 0600."""
+    file = stack.settings.state_dir / _TOKEN_FILE
+    if file.exists():
+        return file.read_text(encoding="ascii").strip()
+    secret, digest = new_secret()
+    async with open_store(stack.dsn) as store:
+        await PostgresTokens(store).create(digest, "example intranet", [Scope.CALLS_DIAL], None, None)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as kept:
+        kept.write(secret)
+    return secret
+
+
 async def _build_voice(cache: Path) -> None:
     """Build what pages need for calls, beside everything else: the centre does not wait for it."""
     try:
@@ -82,7 +103,7 @@ async def _build_voice(cache: Path) -> None:
 async def _greet(config_path: str | None, began: float) -> None:
     """Say what to dial and which pages to open, once the controller is ready."""
     config = completed(config_path)
-    page = f"http://{config.web.host}:{config.web.port}"
+    page = _pages(config)
     async with aiohttp.ClientSession() as session:
         while time.monotonic() - began < _READY_LIMIT_S:
             try:
@@ -98,6 +119,12 @@ async def _greet(config_path: str | None, began: float) -> None:
     )
 
 
+def _pages(config: Config) -> str:
+    """Return where this machine's browser finds the controller's pages."""
+    host = "127.0.0.1" if config.web.host in ("0.0.0.0", "::") else config.web.host  # noqa: S104 - compared
+    return f"http://{host}:{config.web.port}"
+
+
 def _greeting(config: Config, page: str, took_s: float) -> str:
     where = f"{config.sip.bind}:{config.sip.port}"
     return f"""
@@ -109,6 +136,8 @@ Rappel runs (ready after {took_s:.1f} s). Ctrl-C stops it.
   Call with a softphone         SIP server {where}, user 1001, password: make accounts
                                 then dial 1000 (French), 1100 (English), 1002 (the other softphone)
   Answer with a softphone       user 2001 (agent claire): *11 logs in, *12 out, *13 pauses, *14 resumes
+  Click to be called            http://{example_crm.HOST}:{example_crm.PORT}/shop      the example company's shop
+                                http://{example_crm.HOST}:{example_crm.PORT}/contacts  its intranet: click to dial
   Look                          {page}/           calls, numbers, what is up
                                 {page}/readyz     {page}/metrics
   Change the SVI                edit {Path(config.centre.folder)}/*.yaml: it is checked and taken up as you save

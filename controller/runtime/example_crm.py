@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 
 from controller.errors import SetupError
+from controller.runtime.example_pages import Contact, ExamplePages, Rappel
 
 HOST = "127.0.0.1"
 PORT = 8095
@@ -96,13 +97,16 @@ _TODAY: web.AppKey[Callable[[], date]] = web.AppKey("today")
 _ROUTES = web.RouteTableDef()
 
 
-def make_app(today: Callable[[], date] = date.today) -> web.Application:
-    """Return the service; `today` is the day its dates count from."""
+def make_app(today: Callable[[], date] = date.today, rappel: Rappel | None = None) -> web.Application:
+    """Return the service; `today` is the day its dates count from. With `rappel` it has pages, too."""
     app = web.Application(client_max_size=16 * 1024)
     app[_CUSTOMERS] = {customer.number: customer for customer in CUSTOMERS}
     app[_FAILURES] = Counter()
     app[_TODAY] = today
     app.add_routes(_ROUTES)
+    if rappel is not None:
+        contacts = [Contact(each.number, each.name, each.phone) for each in CUSTOMERS]
+        ExamplePages(rappel, contacts).mount(app)
     return app
 
 
@@ -122,9 +126,11 @@ class Service:
         await self._runner.cleanup()
 
 
-async def serve(host: str = HOST, port: int = PORT, today: Callable[[], date] = date.today) -> Service:
+async def serve(
+    host: str = HOST, port: int = PORT, today: Callable[[], date] = date.today, rappel: Rappel | None = None
+) -> Service:
     """Serve on `host`:`port` (a free one for 0). Raises `SetupError` when the port is taken."""
-    runner = web.AppRunner(make_app(today), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    runner = web.AppRunner(make_app(today, rappel), access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
