@@ -301,3 +301,43 @@ async def test_the_list_and_the_reports_on_the_command_line(outbound, database, 
     assert (await command("outbound", "costs", **here)).output.startswith("Nobody was called in that time.")
     await reserve(outbound)
     assert f"{OURS}  api" in (await command("outbound", "costs", **here)).output
+
+
+async def test_a_call_of_which_nothing_is_known_for_hours_was_not_answered(outbound, database):
+    lost = an_attempt()
+    await reserve(outbound, lost, at=now() - timedelta(hours=6))
+    assert (await outbound.usage(CUSTOMER, Purpose.REQUESTED, now())).spent_day == pytest.approx(ONE)
+    await reserve(outbound, at=now() - timedelta(hours=2))
+    assert (await outbound.usage(CUSTOMER, Purpose.REQUESTED, now())).spent_day == pytest.approx(ONE)
+    rows = await query(database, "select cost, settled from outbound_costs where attempt_id = $1", lost)
+    assert list(map(tuple, rows)) == [(0.0, True)]
+
+
+async def test_the_question_of_the_docs_can_be_asked(outbound, database):
+    page = (Path(__file__).parents[3] / "docs" / "outbound.md").read_text(encoding="utf-8")
+    question = page.split("```sql\n")[1].split("```")[0]
+    await reserve(outbound, at=datetime(2026, 10, 5, 10, 0, tzinfo=UTC))
+    rows = await query(database, question.rstrip().rstrip(";"))
+    assert [(row["caller_id"], row["source"], row["calls"]) for row in rows] == [(OURS, "api", 1)]
+
+
+async def test_costs_carry_where_the_request_came_from(outbound, database):
+    request = uuid4()
+    await query(
+        database,
+        """
+        insert into callback_requests (request_id, queue, number, "when", source, purpose, language, zone, created_at,
+            entered_at, due_at, expires_at, first, campaign, state)
+        values ($1, 'support', $2, 'asap', 'web', 'requested', 'fr', 'Europe/Paris', now(), now(), now(), now(),
+            'customer', 'autumn', 'waiting')
+        """,
+        *(request, CUSTOMER),
+    )
+    ask = OutboundAsk(number=CUSTOMER, purpose=Purpose.REQUESTED, consent=True, request=request.hex, agent="claire.d")
+    await reserve(outbound, ask=ask)
+    rows = await query(
+        database,
+        "select source, campaign, queue, agent, calls from outbound_days join outbound_costs "
+        "using (source, campaign, queue)",
+    )
+    assert list(map(tuple, rows)) == [("web", "autumn", "support", "claire.d", 1)]

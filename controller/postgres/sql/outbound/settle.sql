@@ -1,8 +1,11 @@
--- Settle calls whose end the record has seen and nobody told. Under the lock; rows that somebody settles are left.
+-- Settle calls whose end the record has seen and nobody told, and those of which it knows nothing although the longest
+-- call would be over: nobody answered them. Under the lock; rows that somebody settles are left.
 with ended as (
-    select o.outbound_id, c.ended_at, greatest(0, extract(epoch from c.ended_at - c.started_at))::double precision as talk_s
-    from outbound_calls o join calls c on c.call_id = o.attempt_id
-    where o.allowed and o.ended_at is null and c.ended_at is not null
+    select o.outbound_id, coalesce(c.ended_at, o.at) as ended_at,
+           coalesce(greatest(0, extract(epoch from c.ended_at - c.started_at)), 0)::double precision as talk_s
+    from outbound_calls o left join calls c on c.call_id = o.attempt_id
+    where o.allowed and o.ended_at is null
+      and (c.ended_at is not null or c.call_id is null and o.at < now() - interval '5 hours')
     order by o.outbound_id limit 200
     for update of o skip locked
 )
