@@ -180,7 +180,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
             store=store,
             distributor=distributor,
             services=services,
-            way_out=_exit(config, driver, store, releases, clock),
+            way_out=_exit(config, driver, store, releases, clock, stack),
             calls=calls,
             driver=driver,
             releases=releases,
@@ -312,11 +312,18 @@ def _manager(config: Config, journal: Journal, clock: SystemClock) -> AmiObserve
 
 
 def _exit(
-    config: Config, driver: AriDriver, store: PostgresStore, releases: Releases, clock: SystemClock
+    config: Config,
+    driver: AriDriver,
+    store: PostgresStore,
+    releases: Releases,
+    clock: SystemClock,
+    stack: AsyncExitStack,
 ) -> Outbound:
     """Return the one way out: it alone has what dials."""
     done = PostgresOutbound(store, number_key(config))
-    return Outbound(driver.originator, done, clock, lambda: releases.current.release.outbound)
+    outbound = Outbound(driver.originator, done, clock, lambda: releases.current.release.outbound)
+    stack.push_async_callback(outbound.close)
+    return outbound
 
 
 def _guard(config: Config, driver: AriDriver, clock: SystemClock) -> Guard:

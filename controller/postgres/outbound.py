@@ -1,7 +1,7 @@
 """What was decided about calls outside, what they cost, and who does not want to be called.
 
-Implements `controller.calls.outbound.ports.OutboundStore`. Numbers on the list are found by their keyed hash, which
-stays when a number is erased.
+Implements `controller.calls.outbound.ports.OutboundStore`. Numbers on the list are found by themselves, and once they
+are erased by their keyed hash, which stays.
 """
 
 from __future__ import annotations
@@ -143,12 +143,12 @@ class PostgresOutbound:
         """Take it off, and end a silence after a refusal of `purpose`; False when there was nothing."""
         told = purpose.value if purpose is not None else ""
         hashed = number_hash(number, self._key)
-        return bool(await self._store.fetch("outbound/opt_in", hashed, told, _text(by), datetime.now(UTC)))
+        return bool(await self._store.fetch("outbound/opt_in", hashed, told, _text(by), datetime.now(UTC), number))
 
     async def opt_outs(self, number: Number | None = None, limit: int = 1000) -> Sequence[OptOut]:
         """Return what holds, newest first: of `number`, or of everybody."""
         hashed = number_hash(number, self._key) if number is not None else None
-        return [OptOut(*row) for row in await self._store.fetch("outbound/opt_outs", hashed, limit)]
+        return [OptOut(*row) for row in await self._store.fetch("outbound/opt_outs", hashed, limit, number)]
 
     async def refusals(self, since: datetime, limit: int = 1000) -> Sequence[Refusal]:
         """Return calls that were not allowed, newest first."""

@@ -341,3 +341,11 @@ async def test_costs_carry_where_the_request_came_from(outbound, database):
         "using (source, campaign, queue)",
     )
     assert list(map(tuple, rows)) == [("web", "autumn", "support", "claire.d", 1)]
+
+
+async def test_a_node_with_another_key_still_knows_who_is_on_the_list(outbound, store):
+    await outbound.opt_out(CUSTOMER, None, now(), "cli")
+    other = PostgresOutbound(store, KEY[::-1])
+    assert (await other.usage(CUSTOMER, Purpose.SERVICE, now())).silent_since is not None
+    assert len(await other.opt_outs(CUSTOMER)) == 1
+    assert await other.opt_in(CUSTOMER, None)

@@ -39,7 +39,7 @@ said as (
     select coalesce(bool_or(kind = 'opt_out' and purpose = $3), false) as opted_out,
            max(at) filter (where kind = 'opt_out' and purpose = '') as silent_since,
            max(at) filter (where kind = 'refusal' and purpose = $3) as refused_at
-    from opt_outs where number_hash = $2 and ended_at is null
+    from opt_outs where (number_hash = $2 or number = $1) and ended_at is null
 )
 select
     said.opted_out,
