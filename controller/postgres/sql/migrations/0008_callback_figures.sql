@@ -213,3 +213,7 @@ end;
 comment on function callback_conversion(timestamptz, timestamptz) is
     'What became of requests by where they came from: queue, source, campaign, medium and page (without what follows '
     'a ?). Formulas: docs/callbacks.md.';
+
+-- Lists of those that are open, however many are over.
+create index callback_requests_open on callback_requests (created_at, request_id)
+    where state in ('scheduled', 'waiting', 'dialling');
