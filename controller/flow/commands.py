@@ -346,10 +346,11 @@ class CancelCallback(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
 class OptOut(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Never call the caller's number again, but when its owner asks for it anew; its requests end.
 
-    In a call that we made, `request` is what it was made for. Reports `OptedOut`.
+    In a call that we made, `request` is what it was made for, and `phone` whom we called. Reports `OptedOut`.
     """
 
     request: RequestId | None = None
+    phone: str = ""
 
 
 class Hangup(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):

@@ -147,7 +147,7 @@ async def _change(desk: CallbackDesk, call: CallRef, command: ChangeCallback) ->
 
 
 async def _opt_out(desk: CallbackDesk, call: CallRef, command: OptOut, release: Release) -> OptedOut:
-    facts = understand(call.caller_number, release.country)
+    facts = understand(command.phone or call.caller_number, release.country)
     if not isinstance(facts, NumberFacts):
         return OptedOut(facts.code)
     refused = await desk.opt_out(facts.number, source=SOURCE, request_id=command.request, call_id=call.call_id)

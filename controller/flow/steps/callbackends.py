@@ -124,7 +124,8 @@ class NeverAgain(Ending, frozen=True, kw_only=True):
     type: ClassVar[str] = "opt_out"
 
     def enter(self, run: Turn) -> Outcome:
-        return OptOut(run.callback.request if run.is_called and run.callback is not None else None)
+        called = run.callback if run.is_called else None
+        return OptOut() if called is None else OptOut(called.request, called.number)
 
     def resume(self, run: Turn, event: Event | Returned) -> Outcome:
         match event:
