@@ -43,16 +43,22 @@ async def contacts(line: Line, endpoint: str) -> tuple[str, ...]:
     technology, _, name = endpoint.rpartition("/")
     if technology not in {"", "PJSIP"}:
         return (endpoint,)
+    if line.alone:
+        # Asterisk tells contacts to a channel only. Of a phone that has rung before they are known; else the first
+        # one that Asterisk has is rung.
+        return await line.contacts.of(name, _not_asked) or (f"PJSIP/{name}",)
     return await line.contacts.of(name, lambda: _registered(line, name))
+
+
+async def _not_asked() -> tuple[str, ...]:
+    return ()
 
 
 async def _registered(line: Line, name: str) -> tuple[str, ...]:
     try:
-        variable = f"PJSIP_DIAL_CONTACTS({name})"
-        if line.alone:
-            found = await line.request(ari.asterisk_get_global_var(variable=variable))
-        else:
-            found = await line.request(ari.channels_get_channel_var(line.channel_id, variable=variable))
+        found = await line.request(
+            ari.channels_get_channel_var(line.channel_id, variable=f"PJSIP_DIAL_CONTACTS({name})")
+        )
     except ChannelGone:
         raise
     except AsteriskRefused:  # there is no such endpoint

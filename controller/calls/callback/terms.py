@@ -127,7 +127,7 @@ class Terms:
             origin=asked.origin,
             consent=asked.consent,
             call_id=asked.call_id,
-            state=RequestState.SCHEDULED if due_at > now else RequestState.WAITING,
+            state=RequestState.SCHEDULED if due_at > self._clock.now() else RequestState.WAITING,
             **times,
         )
 
