@@ -8,8 +8,9 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from controller.callback.model import FINAL, Attempt, AttemptState, RequestState, When
+from controller.callback.model import FINAL, Attempt, AttemptState, Request, RequestState, When
 from controller.calls.callback.desk import CallbackDesk, Progress
+from controller.ports import Clock
 from controller.web.public.forms import RequestView
 from controller.web.public.tickets import Rights, Ticket
 from controller.web.public.wording import state_text
@@ -30,8 +31,9 @@ _ATTEMPT_STATES = {
 class Following:
     """Shows requests to those who hold a ticket."""
 
-    def __init__(self, desk: CallbackDesk) -> None:
+    def __init__(self, desk: CallbackDesk, clock: Clock) -> None:
         self._desk = desk
+        self._clock = clock
         self._let_be: OrderedDict[str, None] = OrderedDict()
         self._stopping = asyncio.Event()
 
@@ -55,7 +57,7 @@ class Following:
         if ticket.rights is Rights.SECOND:
             return self._second(text, ticket, progress, language)
         request = progress.request
-        state = _state(request.state, progress.attempt)
+        state = self._state(request, progress.attempt)
         open_ = request.state in (RequestState.SCHEDULED, RequestState.WAITING)
         waits = state == "waiting"
         return RequestView(
@@ -64,7 +66,7 @@ class Following:
             final=request.state in FINAL,
             position=progress.position or None if waits else None,
             estimate_s=rounded(progress.estimate_s) if waits else None,
-            due_at=request.due_at if request.state is RequestState.SCHEDULED else None,
+            due_at=request.due_at if state == "scheduled" else None,
             slot_at=request.slot_at,
             tries=request.tries,
             may_change=open_,
@@ -73,7 +75,7 @@ class Following:
     def _second(self, text: str, ticket: Ticket, progress: Progress, language: str) -> RequestView:
         """As if it had been asked for with this ticket: at the end of the line, and no call seen that was before."""
         request, attempt = progress.request, progress.attempt
-        state = _state(request.state, attempt)
+        state = self._state(request, attempt)
         if text in self._let_be:
             state = "cancelled"
         elif request.state not in FINAL and (attempt is None or attempt.claimed_at < ticket.at):
@@ -88,6 +90,13 @@ class Following:
             estimate_s=rounded(now.estimate_s) if now else None,
             may_change=waits,
         )
+
+    def _state(self, request: Request, attempt: Attempt | None) -> str:
+        if request.state is RequestState.DIALLING and attempt is not None:
+            return _ATTEMPT_STATES.get(attempt.state, "dialling")
+        if request.state is RequestState.SCHEDULED and request.due_at <= self._clock.now():
+            return RequestState.WAITING.value  # its time has come, and its place in the line is on its way
+        return request.state.value
 
     async def follow(self, text: str, ticket: Ticket, language: str) -> AsyncIterator[RequestView | None]:
         """Yield how the request is, at once and at every change that shows, until it is over; None: a heartbeat."""
@@ -132,9 +141,3 @@ def asked_view(when: When, language: str) -> RequestView:
 def rounded(estimate_s: float | None) -> int | None:
     """Return an estimate in whole half minutes, rounded up."""
     return None if estimate_s is None else math.ceil(estimate_s / 30) * 30
-
-
-def _state(state: RequestState, attempt: Attempt | None) -> str:
-    if state is RequestState.DIALLING and attempt is not None:
-        return _ATTEMPT_STATES.get(attempt.state, "dialling")
-    return state.value

@@ -20,7 +20,7 @@ from controller.web.public.following import Following, asked_view
 from controller.web.public.forms import AskBody, ChangeBody, RequestView, TakenView, customer_in, origin_in
 from controller.web.public.protection import Protection
 from controller.web.public.refusals import Refusal, refused
-from controller.web.public.tickets import Rights, Seal, Ticket
+from controller.web.public.tickets import Rights, Seal, Ticket, new_salt
 
 KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
 """An idempotency key: made at random by the page, for one request; who has it gets the request's ticket."""
@@ -108,7 +108,10 @@ class Requests:
         if taken.same_key and request.number != facts.number:
             raise Refusal("key_reused")
         protection.counts["requests" if not taken.again else "requests_again"] += 1
-        ticket = Ticket(request.request_id, Rights.OWN if own else Rights.SECOND, request.created_at if own else now)
+        if own:
+            ticket = Ticket(request.request_id, Rights.OWN, request.created_at)
+        else:
+            ticket = Ticket(request.request_id, Rights.SECOND, now, new_salt())
         sealed = self._seal.seal(ticket, site.name)
         return TakenView(sealed, self._seal.reference(sealed), asked_view(body.when, language))
 

@@ -97,7 +97,7 @@ def make_parts(
     """Return the parts on one key: 16 bytes or more, the same on every node."""
     work = Work(key)
     protection = Protection(desk, clock, work, captcha)
-    following = Following(desk)
+    following = Following(desk, clock)
     requests = Requests(desk, clock, Seal(key), protection, following)
     return Parts(desk, sites, clock, zone, work, protection, following, requests, voice, proxies)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import secrets
 from datetime import UTC, datetime
 from enum import IntEnum
 
@@ -22,7 +23,8 @@ import msgspec
 from controller.callback.model import RequestId
 
 _TAG = 16
-_BODY = 24
+_BODY = 28
+_SALT = 6
 
 
 class Rights(IntEnum):
@@ -39,6 +41,13 @@ class Ticket(msgspec.Struct, frozen=True):
     rights: Rights
     at: datetime
     """When it was given, to the second."""
+    salt: bytes = bytes(_SALT)
+    """Tells tickets of one request apart: two strangers who ask in one second must not get the same one."""
+
+
+def new_salt() -> bytes:
+    """Return a salt for a `SECOND` ticket; one's own has none, so that a retry brings the same."""
+    return secrets.token_bytes(_SALT)
 
 
 class Seal:
@@ -50,9 +59,9 @@ class Seal:
         self._name_key = hmac.digest(key, b"rappel ticket name", "sha256")
 
     def seal(self, ticket: Ticket, site: str) -> str:
-        """Return the ticket for `site`, 54 characters that are safe everywhere."""
-        at = int(ticket.at.timestamp()).to_bytes(7, "big")
-        body = bytes.fromhex(ticket.request_id) + at + bytes([ticket.rights])
+        """Return the ticket for `site`, 59 characters that are safe everywhere."""
+        at = int(ticket.at.timestamp()).to_bytes(5, "big")
+        body = bytes.fromhex(ticket.request_id) + at + ticket.salt + bytes([ticket.rights])
         tag = self._tag(body, site)
         return _text(tag + self._masked(body, tag))
 
@@ -70,8 +79,8 @@ class Seal:
         body = self._masked(raw[_TAG:], tag)
         if not hmac.compare_digest(self._tag(body, site), tag):
             return None
-        at = datetime.fromtimestamp(int.from_bytes(body[16:23], "big"), UTC)
-        return Ticket(RequestId(body[:16].hex()), Rights(body[23]), at)
+        at = datetime.fromtimestamp(int.from_bytes(body[16:21], "big"), UTC)
+        return Ticket(RequestId(body[:16].hex()), Rights(body[27]), at, body[21:27])
 
     def reference(self, text: str) -> str:
         """Return a short name for a ticket, to be told to people: it opens nothing."""

@@ -68,7 +68,7 @@ async def test_a_form_without_javascript_is_taken(stage: Stage) -> None:
     asked = stage.desk.asked[0]
     assert (asked.number, asked.when) == ("+33639984701", When.ASAP)
     assert (asked.customer.name, asked.customer.reason) == ("<b>Zoé</b>", "Un\nmot")
-    assert re.search(r'href="/rappel/boutique/suivi\?lang=fr#ticket=[\w-]{54}"', text)
+    assert re.search(r'href="/rappel/boutique/suivi\?lang=fr#ticket=[\w-]{59}"', text)
     request_id = next(iter(stage.desk.requests))
     ticket = hidden(text)["ticket"]
     status, text = await page(stage, f"{PAGE}/suivi", ticket=ticket, act="look")
