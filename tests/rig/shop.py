@@ -134,10 +134,7 @@ async def open_shop(modes: frozenset[str] = frozenset({"callback", "slot"})) -> 
     app.add_subapp(PREFIX, routes.application())
     HostedPages(parts, routes).mount(app)
     add_scripts(app)
-    pages = web.Application()
-    pages.router.add_post("/dial", partial(_dial, shop))
-    pages.router.add_get("/{tail:.*}", partial(_page, shop))
-    runners = [await _serve(each, port) for each, port in zip((app, pages), ports, strict=True)]
+    runners = [await _serve(each, port) for each, port in zip((app, _pages(shop)), ports, strict=True)]
     try:
         yield shop
     finally:
@@ -146,6 +143,24 @@ async def open_shop(modes: frozenset[str] = frozenset({"callback", "slot"})) -> 
             await runner.cleanup()
         for port in ports:
             freeports.release(port)
+
+
+@asynccontextmanager
+async def open_page(rappel: str, port: int) -> AsyncIterator[Shop]:
+    """Serve the shop's page alone, for a Rappel that runs at `rappel`."""
+    shop = Shop(FakeCallbacks(), rappel, f"http://127.0.0.1:{port}/")
+    runner = await _serve(_pages(shop), port)
+    try:
+        yield shop
+    finally:
+        await runner.cleanup()
+
+
+def _pages(shop: Shop) -> web.Application:
+    pages = web.Application()
+    pages.router.add_post("/dial", partial(_dial, shop))
+    pages.router.add_get("/{tail:.*}", partial(_page, shop))
+    return pages
 
 
 def _noting(shop: Shop) -> Middleware:
