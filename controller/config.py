@@ -107,6 +107,9 @@ class Sip(Section):
     """Register there with `trunk_user`, where the carrier asks for it."""
     trunk_domain: str = ""
     """What the From header shows instead of our address."""
+    trunk_from_user: str = ""
+    """What it shows instead of the number, for a carrier that wants its account there and takes the number from
+    P-Asserted-Identity."""
     trunk_format: Literal["e164", "digits", "00", "national"] = "e164"
     """How it wants numbers: +33353014700, 33353014700, 0033353014700, 0353014700 (abroad: 00…)."""
     trunk_country: str = "33"

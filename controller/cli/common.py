@@ -61,6 +61,7 @@ def stack_settings(config: Config) -> StackSettings:
             password=sip.trunk_password,
             register=sip.trunk_register,
             domain=sip.trunk_domain,
+            from_user=sip.trunk_from_user,
             calls=sip.trunk_calls,
             softphone=way.softphone,
         ),

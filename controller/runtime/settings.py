@@ -35,8 +35,8 @@ class Trunk:
     `networks` are the addresses or networks that its calls come from. The rest is for calls that we place, `calls`
     at once at most: `host` is where to (`sip.carrier.example:5060`; empty: nowhere) by `transport` (udp, tcp, tls),
     `username` and `password` what a challenge is answered with, `register` whether to register there with them,
-    `domain` what the From header shows (empty: our address). `softphone` is the simulated carrier: the extension of
-    the softphone that rings whoever is called.
+    `domain` and `from_user` what the From header shows (empty: our address and the number). `softphone` is the
+    simulated carrier: the extension of the softphone that rings whoever is called.
     """
 
     networks: tuple[str, ...] = ("127.0.0.0/8",)
@@ -46,6 +46,7 @@ class Trunk:
     password: str = field(default="", repr=False)
     register: bool = False
     domain: str = ""
+    from_user: str = ""
     calls: int = 100
     softphone: str = ""
 

@@ -49,6 +49,7 @@ class Carrier(Phone):
         self.does: OnCall = ring_forever
         self.moved_to = ""
         self.invites: list[Message] = []
+        self.invited_at: list[float] = []
         self.rings: list[Ringing] = []
 
     async def _take(self, ringing: Ringing) -> None:
@@ -57,6 +58,7 @@ class Carrier(Phone):
 
     def _on_invite(self, request: Message, transaction: ServerTransaction, remote: Address) -> None:
         self.invites.append(request)
+        self.invited_at.append(time.monotonic())
         if self.moved_to:
             transaction.respond(response_to(request, 100))
             response = response_to(request, 302, tag=secrets.token_hex(4))
