@@ -106,9 +106,10 @@ class VoiceService:
             return _TOO_MANY
         ask = out.ask
         user, password = PREFIX + secrets.token_hex(12), secrets.token_urlsafe(24)
+        target = dialled(ask.number)
         facts = PageFacts(
             site=ask.site,
-            number=ask.number,
+            number=target,
             language=ask.language,
             customer=ask.customer,
             origin=ask.origin,
@@ -125,7 +126,7 @@ class VoiceService:
             self.leave(user)
             raise
         log.info("voice.line_made", site=ask.site, line=user, number=ask.number)
-        return Admitted(user, password, ask.number, self._max_s)
+        return Admitted(user, password, target, self._max_s)
 
     def leave(self, user: str) -> None:
         """See `VoiceDesk.leave`."""
@@ -183,6 +184,11 @@ class VoiceService:
 
 _TOO_MANY: Final = Refused("too_many", "too many calls from pages at once", "ask to be called instead")
 _UNAVAILABLE: Final = Refused("unavailable", "the telephone server cannot be reached", "try again in a minute")
+
+
+def dialled(number: str) -> str:
+    """Return a number of centre.yaml as it is dialled: `+33 3 53 01 47 00` is `+33353014700`."""
+    return "".join(char for char in number if char.isalnum() or char == "+")
 
 
 def _digest(ticket: str) -> bytes:

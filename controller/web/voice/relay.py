@@ -114,17 +114,22 @@ class VoiceRelay:
             return page
         admitted = await self._desk.admit(hello.ticket, origin)
         if isinstance(admitted, Refused):
-            await _refuse(page, admitted)
+            await _say(page, {"refused": admitted.code, "message": admitted.message})
+            await page.close(code=POLICY, message=admitted.code.encode())
             return page
         self._open.add(page)
+        code, reason = POLICY, "unavailable"
         try:
-            await self._call(page, admitted)
+            code, reason = await self._call(page, admitted)
         finally:
             self._open.discard(page)
+            # First of all: the agent shall not wait for a page to say goodbye.
             self._desk.leave(admitted.user)
+        await page.close(code=code, message=reason.encode()[:120])
         return page
 
-    async def _call(self, page: web.WebSocketResponse, admitted: Admitted) -> None:
+    async def _call(self, page: web.WebSocketResponse, admitted: Admitted) -> tuple[int, str]:
+        """Serve one call; return how the page's WebSocket is to be closed."""
         if self._session is None:
             self._session = aiohttp.ClientSession()
         try:
@@ -134,8 +139,8 @@ class VoiceRelay:
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("voice.asterisk_unreachable", url=self._url, error=str(error))
-            await _refuse(page, Refused("unavailable", "the telephone server cannot be reached"))
-            return
+            await _say(page, {"refused": "unavailable", "message": "the telephone server cannot be reached"})
+            return POLICY, "unavailable"
         welcome = {
             "user": admitted.user,
             "password": admitted.password,
@@ -146,9 +151,10 @@ class VoiceRelay:
         session = _Session(page, asterisk, Rules(admitted.user, admitted.target), admitted)
         try:
             await page.send_str(msgspec.json.encode(welcome).decode())
-            await session.run()
+            return await session.run()
         except (ConnectionError, aiohttp.ClientError) as error:
             log.info("voice.page_lost", line=admitted.user, error=str(error))
+            return POLICY, "lost"
         finally:
             await asterisk.close()
 
@@ -169,8 +175,8 @@ class _Session:
         self._admitted = admitted
         self._changed = asyncio.Event()
 
-    async def run(self) -> None:
-        """Return when the call is over, or an end is gone, or the time is up."""
+    async def run(self) -> tuple[int, str]:
+        """Return when the call is over, or an end is gone, or the time is up: how to close the page's WebSocket."""
         pumps = [
             asyncio.create_task(self._from_page()),
             asyncio.create_task(self._from_asterisk()),
@@ -184,8 +190,7 @@ class _Session:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
         log.info("voice.session_over", line=self._admitted.user, reason=reason, phase=self._rules.phase)
-        code = POLICY if reason.startswith("forbidden") else 1000
-        await self._page.close(code=code, message=reason.encode()[:120])
+        return POLICY if reason.startswith("forbidden") else 1000, reason
 
     async def _from_page(self) -> str:
         loop = asyncio.get_running_loop()
@@ -246,8 +251,6 @@ async def _hello(page: web.WebSocketResponse) -> _Hello | None:
         return None
 
 
-async def _refuse(page: web.WebSocketResponse, refused: Refused) -> None:
+async def _say(page: web.WebSocketResponse, answer: dict[str, str]) -> None:
     with contextlib.suppress(ConnectionError):
-        answer = {"refused": refused.code, "message": refused.message}
         await page.send_str(msgspec.json.encode(answer).decode())
-    await page.close(code=POLICY, message=refused.code.encode())
