@@ -159,7 +159,8 @@ class SlotsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class NewCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A call that an agent makes now: the agent's phone rings first, then the customer's. One try.
 
-    Who calls: `agent`, or `extension`, or the agent of the token.
+    Who calls: `agent`, or `extension`, or the agent of the token. `purpose` says which rules hold: `service` is about
+    a contract, an order or a case that exists; to sell is `prospecting`, and is asked for by name.
     """
 
     number: Telephone
@@ -170,7 +171,7 @@ class NewCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     )
     country: Country = ""
     language: Annotated[str, msgspec.Meta(max_length=8)] = ""
-    purpose: Purpose | None = None
+    purpose: Purpose = Purpose.SERVICE
     customer: CustomerBody = CustomerBody()
 
 
