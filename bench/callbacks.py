@@ -95,8 +95,8 @@ def table(plan: Plan, turns: Sequence[Turn]) -> str:
     """Return what was measured as a table."""
     lines = [
         f"{plan.open} open requests in {QUEUES} queues",
-        "| | a second | p50 / p99 / worst, ms |",
-        "|---|---|---|",
+        "| | a second | p50 / p99 / worst, ms | CPU, ms |",
+        "|---|---|---|---|",
     ]
     lines += [
         f"| {turn.what} | {turn.a_second:,.0f} | {turn.p50_ms:.2f} / {turn.p99_ms:.2f} / {turn.worst_ms:.2f} "

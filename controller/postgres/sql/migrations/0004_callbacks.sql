@@ -212,7 +212,6 @@ comment on column callback_attempts.cost is 'What it cost, in the centre''s curr
 
 create unique index callback_attempts_one_live on callback_attempts (request_id) where state <> 'ended';
 create index callback_attempts_in_flight on callback_attempts (claimed_at) where state <> 'ended';
-create index callback_attempts_by_time on callback_attempts (claimed_at);
 
 create function callback_attempt_refused() returns trigger language plpgsql as $$
 begin
