@@ -218,11 +218,11 @@ class AriDriver:
     def _entered(self, snapshot: Snapshot) -> None:
         for channel_id in snapshot.ours:
             channel = snapshot.channels.get(channel_id)
-            if channel is None or self.router.owns(channel_id):
+            if channel is None:
                 continue
             if attempt_of(channel) is not None:
                 self.originator.found(channel)
-            elif _is_a_callers(channel):
+            elif _is_a_callers(channel) and not self.router.owns(channel_id):
                 called = _called(channel, [channel.dialplan.app_data.rpartition(",")[2]])
                 self._serve(channel, called, channel.caller.number)
 

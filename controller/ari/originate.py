@@ -200,6 +200,8 @@ class AriOriginator:
         attempt = attempt_of(channel)
         if attempt != channel.id or channel.dialplan.app_name != "Stasis":
             return
+        if attempt not in self._attempts and self._router.owns(channel.id):
+            return  # its call runs
         known = self._attempt(attempt)
         if not known.serving:
             known.taken = True
