@@ -221,7 +221,10 @@ class CallbackService:
         limit = await self._terms.slot_limit(request.queue, plan, callback, when, slot_at)
         if isinstance(limit, Refused):
             return limit
-        changes: dict[str, Any] = {"when": when, **self._terms.times(when, slot_at, plan, callback)}
+        changes: dict[str, Any] = {
+            "when": when,
+            **self._terms.times(when, slot_at, plan, callback, on_the_line=bool(call_id)),
+        }
         if when is not When.SLOT and request.when is not When.SLOT:
             changes["entered_at"] = request.entered_at
         verdict = await self._exit.judge(self._again(request, number)) if number else None

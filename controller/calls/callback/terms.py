@@ -25,6 +25,9 @@ SLOT_UNKNOWN = Refused("slot_unknown", "This time cannot be chosen.", "Choose on
 SLOT_TAKEN = Refused("slot_taken", "This time has been taken by somebody else.", "Choose another one.")
 _ZONES = available_timezones()
 
+ON_THE_LINE_S = 15.0
+"""Who asks by telephone hears what is promised, and hangs up, before the telephone rings again."""
+
 
 class Terms:
     """See the module."""
@@ -105,7 +108,10 @@ class Terms:
         if facts is None:
             raise ValueError("a number that is not understood cannot be called")
         click = asked.source is Source.AGENT and asked.when is When.NOW
-        times = self.times(asked.when, asked.slot_at, plan, callback, entered_at=asked.entered_at)
+        on_the_line = asked.source in (Source.SVI, Source.QUEUE)
+        times = self.times(
+            asked.when, asked.slot_at, plan, callback, entered_at=asked.entered_at, on_the_line=on_the_line
+        )
         if click:
             times |= {"expires_at": now + timedelta(seconds=CLICK_S)}
         due_at = times["due_at"]
@@ -139,14 +145,20 @@ class Terms:
         callback: CallbackPlan,
         *,
         entered_at: datetime | None = None,
+        on_the_line: bool = False,
     ) -> dict[str, Any]:
-        """Return the times of a request: its place, when it is due, what was promised, when it is given up."""
+        """Return the times of a request: its place, when it is due, what was promised, when it is given up.
+
+        `on_the_line`: the customer asks by telephone, and is left the time to hang up.
+        """
         now = self._clock.now()
         if when is When.SLOT and slot_at is not None:
             due_at = slot_at
             promised_at: datetime | None = slot_at + timedelta(seconds=callback.slot_s)
         else:
             due_at = self._opens_at(plan, callback, now) or now
+            if on_the_line:
+                due_at = max(due_at, now + timedelta(seconds=ON_THE_LINE_S))
             estimate_s = self._queues[plan.rules.name].estimate_s if plan.rules.name in self._queues else None
             promised_at = due_at + timedelta(seconds=estimate_s) if estimate_s is not None else None
         return {
