@@ -146,7 +146,7 @@ class Callback(Step, frozen=True, kw_only=True):
             run.local["phone"] = caller.number
         if event.request is not None:
             run.about(event.request)
-            run.local["request"] = event.request.request
+            run.local.update({"request": event.request.request, "phone": event.request.number})
             return self._ask_open(run, self._intro(run))
         if self.number == "caller" and "phone" in run.local:
             return self._ask_when(run, self._intro(run))
