@@ -197,11 +197,11 @@ def _asked_of(national: NationalRules, purpose: Purpose) -> PurposeRules:
 
 
 def _clocks(facts: NumberFacts, ask: OutboundAsk, fallback: str) -> tuple[str, ...]:
-    """Return the zones the person may be in: the one they said, else all that the number may be in."""
-    if ask.zone in known_zones():
-        return (ask.zone,)
-    told = tuple(zone for zone in facts.zones if zone in known_zones())
-    return told or (fallback,)
+    """Return the zones the person may be in: the one they said, if it is of the number; else that and the number's."""
+    told = tuple(zone for zone in facts.zones if zone in known_zones()) or (fallback,)
+    if ask.zone not in known_zones():
+        return told
+    return (ask.zone,) if ask.zone in told else (ask.zone, *told)
 
 
 def _silence(

@@ -55,7 +55,7 @@ class OutboundAsk(msgspec.Struct, frozen=True, kw_only=True):
     country: str = ""
     """Where a number without a plus sign is dialled from; "": the centre's."""
     zone: str = ""
-    """The called person's IANA zone if they said it; "": from the number."""
+    """The called person's IANA zone if they said it; "": from the number. One that is not the number's counts too."""
     consent: bool = False
     """There is a recorded consent to be called for this purpose."""
     request: str = ""

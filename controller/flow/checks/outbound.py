@@ -29,6 +29,7 @@ def check_outbound(draft: CentreDraft) -> None:
         return
     country: str = draft.head.get("country", "FR")
     _check_caller_id(section, country, draft)
+    _check_queues(country, draft)
     _check_staff(section, country, draft)
     _check_ceilings(section, draft)
     _check_prices(section, country, draft)
@@ -64,6 +65,19 @@ def _check_caller_id(section: OutboundDraft, country: str, draft: CentreDraft) -
         message = f"calls of a call centre may not show a number of the kind '{shown.kind.value}'"
         hint = f"name another of numbers: ({national.caller_id.law})"
         draft.findings.error(mark, "caller-id", message, hint)
+
+
+def _check_queues(country: str, draft: CentreDraft) -> None:
+    national = national_rules(country)
+    for queue in draft.table("queues").values():
+        callback = queue.file.callback
+        if callback is None or national is None:
+            continue
+        shown = understand(callback.file.caller_id, country)
+        if isinstance(shown, NumberFacts) and shown.kind in national.caller_id.refused:
+            message = f"calls of a call centre may not show a number of the kind '{shown.kind.value}'"
+            hint = f"name another of numbers: ({national.caller_id.law})"
+            draft.findings.error(callback.caller_mark, "caller-id", message, hint)
 
 
 def _check_staff(section: OutboundDraft, country: str, draft: CentreDraft) -> None:

@@ -349,3 +349,18 @@ async def test_a_node_with_another_key_still_knows_who_is_on_the_list(outbound, 
     assert (await other.usage(CUSTOMER, Purpose.SERVICE, now())).silent_since is not None
     assert len(await other.opt_outs(CUSTOMER)) == 1
     assert await other.opt_in(CUSTOMER, None)
+
+
+async def test_who_declined_a_call_back_has_refused_its_purpose(outbound, database):
+    at = now() - timedelta(days=2)
+    declined = """
+        insert into callback_requests (request_id, queue, number, "when", source, purpose, language, zone, created_at,
+            entered_at, due_at, expires_at, first, state, outcome, ended_at)
+        values ($1, 'sales', $2, 'asap', 'api', 'prospecting', 'fr', 'Europe/Paris', $3, $3, $3, $3, 'customer',
+            'cancelled', 'declined', $3)
+    """
+    await query(database, declined, uuid4(), CUSTOMER, at)
+    assert (await outbound.usage(CUSTOMER, Purpose.PROSPECTING, now())).refused_at == at
+    assert (await outbound.usage(CUSTOMER, Purpose.REQUESTED, now())).refused_at is None
+    ask = OutboundAsk(number=CUSTOMER, purpose=Purpose.PROSPECTING, consent=True)
+    assert (await reserve(outbound, ask=ask)).code == "frequency"

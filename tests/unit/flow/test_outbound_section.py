@@ -128,3 +128,12 @@ def test_keys_that_stand_elsewhere_say_where(key, hint):
 def test_the_schema_knows_it():
     outbound = centre_schema()["properties"]["outbound"]
     assert set(outbound["properties"]) >= {"off", "caller_id", "countries", "kinds", "ceilings", "tariffs"}
+
+
+def test_nor_may_a_queue_show_a_mobile_number():
+    whole = centre(' {caller_id: "+33123456789"}').replace('"100":', '"06 39 98 00 02":')
+    whole += '\nqueues: {support: {calendar: bureau, callback: {flow: accueil, caller_id: "06 39 98 00 02"}}}'
+    findings = check_sources(sources(centre=whole), RECORDINGS)
+    assert [each.message for each in findings if each.rule == "caller-id"] == [
+        "calls of a call centre may not show a number of the kind 'mobile'"
+    ]

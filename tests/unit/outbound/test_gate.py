@@ -212,8 +212,16 @@ def test_the_hours_are_those_of_the_person_called():
     guadeloupe = verdict("+590 590 12 34 56", Purpose.PROSPECTING, at=at)
     assert (guadeloupe.code, guadeloupe.not_before) == ("window", datetime(2026, 11, 24, 14, 0, tzinfo=UTC))
     assert verdict("+262 262 12 34 56", Purpose.PROSPECTING, at=at).allowed
-    assert selling(at=at, zone="Indian/Reunion").allowed  # they said where they are
     assert selling(at=at, zone="Nowhere/City").code == "window"
+
+
+def test_where_people_say_they_are_counts_and_so_does_their_number_unless_it_says_the_same():
+    at = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)  # 13:30 in Paris, 16:30 on Réunion
+    assert selling(at=at, zone="Indian/Reunion").not_before == datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
+    at = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)  # 10:30 and 13:30
+    assert selling(at=at).allowed
+    assert selling(at=at, zone="Europe/Paris").allowed
+    assert selling(at=at, zone="Indian/Reunion").not_before == datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 
 def test_a_number_that_may_be_in_two_zones_is_called_in_the_hours_of_both(monkeypatch):
@@ -223,8 +231,9 @@ def test_a_number_that_may_be_in_two_zones_is_called_in_the_hours_of_both(monkey
     found = selling(at=at)
     assert (found.code, found.not_before) == ("window", datetime(2026, 11, 24, 7, 0, tzinfo=UTC))
     assert selling(at=at + timedelta(minutes=30)).allowed
-    found = selling(at=datetime(2026, 11, 24, 9, 30, tzinfo=UTC))  # 12:30 and 13:30, then 13:30 and 14:30
-    assert found.not_before == datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
+    at = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)  # 12:30 and 13:30, then 13:30 and 14:30
+    assert selling(at=at).not_before == datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
+    assert selling(at=at, zone="Indian/Mayotte").allowed  # they said which
 
 
 def test_the_holidays_are_those_of_the_place():

@@ -38,7 +38,13 @@ mine as (
 said as (
     select coalesce(bool_or(kind = 'opt_out' and purpose = $3), false) as opted_out,
            max(at) filter (where kind = 'opt_out' and purpose = '') as silent_since,
-           max(at) filter (where kind = 'refusal' and purpose = $3) as refused_at
+           greatest(
+               max(at) filter (where kind = 'refusal' and purpose = $3),
+               -- They said so on the telephone, to a call-back.
+               (select max(ended_at) from callback_requests
+                where number = $1 and purpose = $3 and outcome = 'declined'
+                  and created_at > $4::timestamptz - interval '124 days')
+           ) as refused_at
     from opt_outs where (number_hash = $2 or number = $1) and ended_at is null
 )
 select
