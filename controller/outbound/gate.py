@@ -197,7 +197,7 @@ def _asked_of(national: NationalRules, purpose: Purpose) -> PurposeRules:
 
 
 def _clocks(facts: NumberFacts, ask: OutboundAsk, fallback: str) -> tuple[str, ...]:
-    """Return the zones the person may be in: the one they said, if it is of the number; else that and the number's."""
+    """Return the zones the person may be in: the one they said if it is the number's, else that and those."""
     told = tuple(zone for zone in facts.zones if zone in known_zones()) or (fallback,)
     if ask.zone not in known_zones():
         return told
