@@ -88,7 +88,12 @@ class FakeCallbacks:
             return request
         state = RequestState.SCHEDULED if when is When.SLOT else RequestState.WAITING
         changed = msgspec.structs.replace(
-            request, when=when, slot_at=slot_at, state=state, number=Number(number or request.number)
+            request,
+            when=when,
+            slot_at=slot_at,
+            due_at=slot_at or self.now,
+            state=state,
+            number=Number(number or request.number),
         )
         self.put(changed)
         return Taken(changed, False, 1, 30.0)

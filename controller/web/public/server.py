@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -181,8 +182,9 @@ class PublicRoutes:
             log.warning("public.database_away", error=str(error))
             refusal = Refusal("unavailable", 10)
         else:
-            # Neither its text nor its place in the form: both may hold what the visitor wrote.
-            log.error("public.failed", kind=type(error).__name__, exc_info=error)
+            # Not its text, which may hold what the visitor wrote.
+            frames = traceback.extract_tb(error.__traceback__)[-6:]
+            log.error("public.failed", kind=type(error).__name__, where=[f"{f.name}:{f.lineno}" for f in frames])
             refusal = Refusal("fault")
         self._parts.protection.counts[f"answered_{refusal.code}"] += 1
         return refusal

@@ -26,9 +26,10 @@ LIFETIME_S = 600
 PUZZLES = 8
 BASE_BITS = 13
 """8 puzzles of 13 bits: 65,536 hashes on average, some tenths of a second in a telephone's browser."""
-MAX_BITS = 20
+MAX_BITS = 18
 CALM = 30
-"""Challenges a minute up to which the work stays at its least; each doubling adds a bit."""
+"""Pieces of work done in a minute up to which it stays at its least; each doubling adds a bit. Challenges that nobody
+solves count for nothing: making it harder for all others must cost whoever tries."""
 USES = 5
 """How often one piece of work may be shown: retries, and a number that is mistyped."""
 MAX_USED = 50_000
@@ -77,19 +78,20 @@ class Work:
 
     def challenge(self, site: str, at: float, suspicion: float = 0.0) -> Challenge:
         """Return a challenge for `site`. `suspicion`, 0 to 1, adds up to three bits for this asker alone."""
-        bits = min(MAX_BITS, self.bits(at, count=True) + round(3 * suspicion))
+        bits = min(MAX_BITS, self.bits(at) + round(3 * suspicion))
         body = f"v1.{int(at)}.{bits}.{PUZZLES}.{_site(site)}.{secrets.token_hex(8)}"
         return Challenge(f"{body}.{self._mac(body)}", bits, PUZZLES, LIFETIME_S)
 
-    def bits(self, at: float, *, count: bool = False) -> int:
-        """Return how hard a puzzle is now: it follows the challenges of this minute and the last one."""
+    def bits(self, at: float) -> int:
+        """Return how hard a puzzle is now: it follows the work done in this minute and the last one."""
+        self._turn(at)
+        return min(MAX_BITS, BASE_BITS + (max(self._before, self._now) // CALM).bit_length())
+
+    def _turn(self, at: float) -> None:
         window = int(at // 60)
         if window != self._window:
             self._before = self._now if window == self._window + 1 else 0
             self._window, self._now = window, 0
-        self._now += count
-        rate = max(self._before, self._now)
-        return min(MAX_BITS, BASE_BITS + max(0, rate // CALM).bit_length())
 
     def flaw(self, challenge: str, solution: str, key: str, site: str, at: float) -> Flaw | None:
         """Return what is wrong with a solution; None: nothing, and it is counted as used once."""
@@ -136,6 +138,8 @@ class Work:
         if uses >= USES or (not uses and len(self._used) >= MAX_USED):
             return Flaw.USED
         self._used[mac] = (ends, uses + 1)
+        self._turn(at)
+        self._now += not uses
         return None
 
     def _mac(self, body: str) -> str:

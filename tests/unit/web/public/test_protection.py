@@ -288,14 +288,21 @@ def test_any_solution_of_a_real_challenge_is_wrong(solved: tuple[str, str], solu
     assert flaw in (Flaw.MISSING, Flaw.WRONG)
 
 
-def test_many_who_ask_make_it_harder_and_calm_easier_again() -> None:
-    work = Work(b"k" * 32)
-    bits = [work.challenge("boutique", NOW).bits for _ in range(CALM * 70)]
+def test_much_work_makes_it_harder_and_calm_easier_again() -> None:
+    work, bits = Work(b"k" * 32), []
+    for n in range(CALM * 20):
+        work._use(str(n), NOW + LIFETIME_S, NOW)
+        bits.append(work.challenge("boutique", NOW).bits)
     assert bits[CALM // 2] == BASE_BITS
     assert bits[CALM + 1] == BASE_BITS + 1
-    assert bits[-1] == BASE_BITS + 7 == MAX_BITS
+    assert bits[-1] == BASE_BITS + 5 == MAX_BITS
     assert work.bits(NOW + 60) == MAX_BITS
     assert work.bits(NOW + 180) == BASE_BITS
+
+
+def test_challenges_that_nobody_solves_make_it_harder_for_nobody() -> None:
+    work = Work(b"k" * 32)
+    assert {work.challenge("boutique", NOW).bits for _ in range(1000)} == {BASE_BITS}
 
 
 def test_who_asks_a_lot_works_more() -> None:

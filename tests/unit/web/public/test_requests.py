@@ -12,9 +12,11 @@ import pytest
 from aiohttp import ClientResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from controller.acd.model import Refused
 from controller.callback.model import AttemptState, RequestId, RequestState, Source, When
+from controller.calls.callback.desk import Asked
 from controller.web.public.server import MAX_BODY_BYTES, PREFIX, WATCHERS_EACH
 from tests.rig.fakecallbacks import AT, open_queue
 from tests.unit.web.public.stage import MOBILE, SHOP, SITE, Stage, decoded, new_key, number, staged
@@ -295,6 +297,21 @@ async def test_while_postgres_is_away_the_visitor_is_told_to_telephone(stage: St
     status, problem = await stage.ask(language="en")
     assert (status, problem["code"]) == (503, "unavailable")
     assert "Telephone us" in problem["advice"]
+
+
+async def test_a_fault_of_ours_is_told_as_one_and_logged_without_the_form(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(asked: Asked) -> None:
+        raise ValueError(f"cannot cope with {asked.customer.name}")
+
+    monkeypatch.setattr(stage.desk, "ask", broken)
+    with capture_logs() as logs:
+        status, problem = await stage.ask(name="Zoé Martin")
+    assert (status, problem["code"]) == (500, "fault")
+    (entry,) = [each for each in logs if each["event"] == "public.failed"]
+    assert entry["kind"] == "ValueError"
+    assert "Zoé" not in str(logs)
 
 
 @pytest.mark.parametrize(
