@@ -134,7 +134,7 @@ def _run(command: list[str], folder: Path, limit_s: float, what: str) -> None:
     if done.returncode:
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         why = lines[-1] if lines else f"exit code {done.returncode}"
-        raise SetupError(f"{what} failed: {why}")
+        raise SetupError(f"{what} failed: {why.rstrip('.')}.")
 
 
 def _major(node: str) -> int:
