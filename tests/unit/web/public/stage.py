@@ -99,8 +99,8 @@ class Stage:
         """Ask to be called, as a page does."""
         key = key or new_key()
         form = {"number": MOBILE, "consent": "rappel-1", **body}
-        if worked:
-            form.setdefault("work", await self.work(key, address))
+        if worked and "work" not in body:
+            form["work"] = await self.work(key, address)
         headers = {"Idempotency-Key": key, "Accept-Language": language, "Origin": SHOP, **_from(address)}
         return await self.send("POST", "/requests", form, headers=headers)
 
