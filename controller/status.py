@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.acd.model import AgentState
 from controller.ari.connection import LinkState
+from controller.callback.model import Outcome
 from controller.errors import StoreError
 from controller.flow.release import Release
 from controller.postgres import queries
@@ -162,6 +163,7 @@ class StatusBoard:
         yield Sample("journal_damaged", "Entries that could not be read back from disk.", journal.damaged, "counter")
         yield Sample("journal_rejected", "Entries set aside as refused.", journal.rejected, "counter")
         yield from self._distribution()
+        yield from self._callbacks()
         yield Sample("release_reloads", "Versions of the centre put in force.", parts.releases.reloads, "counter")
         yield Sample("release_refused", "Changes of the centre refused.", parts.releases.failures, "counter")
 
@@ -190,6 +192,28 @@ class StatusBoard:
         for what in ("kept", "erased", "lost", "failed"):
             count = self._parts.keeping.counts[what]
             yield Sample("recordings", "Recordings, by what became of them.", count, "counter", {"what": what})
+
+    def _callbacks(self) -> Iterator[Sample]:
+        """Yield the values of call-backs."""
+        dialler, watchers = self._parts.callbacks.dialler, self._parts.callbacks.service.watchers
+        held = float(dialler.leader.may_dial())
+        yield Sample("callbacks_leading", "Whether this controller has the right to dial.", held)
+        yield Sample("callbacks_terms", "How often it has taken that right.", dialler.leader.terms, "counter")
+        yield Sample("callbacks_in_line", "Call-backs that stand in the line here.", len(dialler.lineup))
+        yield Sample("callbacks_in_flight", "Attempts that are followed here.", len(dialler.in_flight))
+        for outcome in Outcome:
+            count = dialler.outcomes[outcome]
+            labels = {"outcome": outcome.value}
+            yield Sample("callbacks_attempts", "Attempts that have ended here, by outcome.", count, "counter", labels)
+        late = dialler.lateness
+        help_text = "From the time promised until the customer was called; 0 when in time."
+        yield Sample("callbacks_late_seconds", help_text, late.total_s, "histogram", buckets=late.cumulative())
+        dial = dialler.latency
+        help_text = "From a free agent matched until Asterisk had the dial."
+        yield Sample("callbacks_dial_seconds", help_text, dial.total_s, "histogram", buckets=dial.cumulative())
+        for state, count in sorted(dialler.open.items()):
+            yield Sample("callbacks_open", "Open requests, by state.", count, labels={"state": state})
+        yield Sample("callbacks_watchers", "Readers of single requests.", len(watchers))
 
 
 def _numbers(release: Release) -> list[tuple[str, str, str]]:

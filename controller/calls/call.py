@@ -219,6 +219,7 @@ class Call:
             language=self.language,
             channel_name=call.channel_name,
             page=call.page,
+            callback=self._answered.note if self._answered is not None else None,
         )
 
     def _unservable(self, live: LiveRelease) -> Refusal | None:

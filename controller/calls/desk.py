@@ -64,13 +64,19 @@ class TalkView(msgspec.Struct, frozen=True, kw_only=True):
     recording: str = ""
     """"", on or paused."""
     supervisors: tuple[AgentId, ...] = ()
+    request: str = ""
+    """The request to be called back that the customer was called for."""
+    name: str = ""
+    """What the customer told about themselves there."""
+    reason: str = ""
 
 
 class MonitorEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something changed. `seq` grows by one for each event of this controller since its start.
 
     `kind` is a stable word: agent.changed, queue.entered, queue.left, offer.made, offer.ended, talk.started,
-    talk.event, talk.ended, call.disposed, message.left, recording.kept. `data` holds the fields of the entry of the
+    talk.event, talk.ended, call.disposed, message.left, recording.kept, callback.changed,
+    callback.attempt. `data` holds the fields of the entry of the
     record of that kind (`controller.cdr.entries`), or the agent's view.
     """
 

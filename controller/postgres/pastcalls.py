@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -36,3 +37,7 @@ class PastCalls:
         rows = await self._store.fetch("read/expected_agents", queue, now - _LEARNT, now, zone)
         agents = {(row["weekday"], row["hour"]): row["agents"] for row in rows}
         return Expected(agents, rows[0]["talk_s"] or 0.0 if rows else 0.0)
+
+    async def open(self) -> Mapping[str, int]:
+        """Return how many requests are open, by state. Raises `StoreError`."""
+        return {row["state"]: row["open"] for row in await self._store.fetch("read/open_callbacks")}

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller import status as module
 from controller.ari.connection import LinkState
+from controller.callback.model import Outcome
 from controller.calls.desk import QueueView
 from controller.calls.distribution.matcher import Histogram
 from controller.errors import StoreError
@@ -81,7 +82,17 @@ def parts(world: World) -> Any:
         agents_talking=2,
         estimate_s=None,
     )
+    dialler = SimpleNamespace(
+        leader=SimpleNamespace(may_dial=lambda: True, terms=1),
+        lineup=(),
+        in_flight=(),
+        outcomes=Counter({Outcome.TALKED: 2}),
+        lateness=Histogram(),
+        latency=Histogram(),
+        open={"waiting": 5},
+    )
     return SimpleNamespace(
+        callbacks=SimpleNamespace(dialler=dialler, service=SimpleNamespace(watchers=())),
         distributor=distributor,
         services=SimpleNamespace(desk=SimpleNamespace(queues=lambda: [queue], agents=list)),
         keeping=SimpleNamespace(counts=Counter()),

@@ -16,8 +16,10 @@ import structlog
 from controller.acd.model import AgentAccount, OfferOutcome
 from controller.callback.model import Outcome
 from controller.calls.callback.flights import Flight
+from controller.calls.callback.inflow import note_of
 from controller.calls.callback.means import Boards, Line
 from controller.calls.callback.news import AgentGone, AgentReady, News
+from controller.calls.queueing.callref import told_of
 from controller.calls.queueing.offering import ACCEPT_S, MAX_DEVICES, WHISPER_S
 from controller.cdr.entries import Role
 from controller.errors import TelephonyError
@@ -163,7 +165,7 @@ class FirstAgent:
             headers={
                 "X-Rappel-Call": flight.call_id,
                 "X-Rappel-Queue": flight.queue,
-                "X-Rappel-Request": request.request_id,
+                **told_of(note_of(request)),
             },
         )
 

@@ -58,6 +58,8 @@ class Around:
     files: FlightFiles
     changed: Callable[[Flight], None]
     agent: Callable[[Flight, Callable[[News], None]], WaitingAgent]
+    dialled: Callable[[Flight], None] = lambda _: None
+    """Told when Asterisk has the dial of a customer."""
     overrides: Mapping[int, Outcome] = field(default_factory=dict)
     """What single causes of the trunk mean."""
 

@@ -30,6 +30,7 @@ from controller.calls.callback.means import Calls, Exit, Line, Record, Settings,
 from controller.calls.callback.news import Cancel, News, Over, Queued, Talked
 from controller.calls.callback.pursuit import Pursuit
 from controller.calls.callback.store import CallbackStore
+from controller.calls.distribution.matcher import Histogram
 from controller.cdr.entries import DistributionEntry, QueueEntered, TalkStarted
 from controller.errors import StoreError
 from controller.flow.runstate import Place
@@ -97,6 +98,7 @@ class Dialler:
             files=self._files,
             changed=changed,
             agent=agent,
+            dialled=self._dialled,
             overrides=overrides,
         )
         self.lineup = Lineup(
@@ -115,6 +117,12 @@ class Dialler:
         self._rests_until = float("-inf")
         self.outcomes: Counter[Outcome] = Counter()
         """Attempts that have ended here, for the metrics."""
+        self.open: Mapping[str, int] = {}
+        """Open requests by state, as last looked at."""
+        self.lateness = Histogram((0.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0))
+        """From the time that was promised until the customer was called first."""
+        self.latency = Histogram((0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5))
+        """From the match until Asterisk had the dial."""
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -184,6 +192,13 @@ class Dialler:
             self._pursue(flight, self._claim_and_run)
         return refused
 
+    def _dialled(self, flight: Flight) -> None:
+        """Asterisk has a dial: note how long it took, and how late it is."""
+        now, request = self._clock.now(), flight.request
+        self.latency.observe((now - flight.attempt.claimed_at).total_seconds())
+        if request.promised_at is not None and request.tries == 0:
+            self.lateness.observe(max((now - request.promised_at).total_seconds(), 0.0))
+
     def _plan(self, queue: str) -> CallbackPlan | None:
         plan = self._line.plan(queue)
         return plan.callback if plan is not None else None
@@ -246,8 +261,9 @@ class Dialler:
         while True:
             await asyncio.sleep(AUDIT_S)
             if self.leader.may_dial():
-                with contextlib.suppress(StoreError):
-                    await self._audit()
+                await self._audit()
+            with contextlib.suppress(StoreError):
+                self.open = await self._around.record.open()
 
     async def _audit(self) -> None:
         """Take up whatever is in flight and not followed here: ours, and that of controllers that have gone."""

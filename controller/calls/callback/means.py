@@ -127,6 +127,9 @@ class Record(Protocol):
     async def past(self, attempt: AttemptId) -> Past:
         """Return what is known of the call that an attempt began, and of the dial."""
 
+    async def open(self) -> Mapping[str, int]:
+        """Return how many requests are open, by state."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:

@@ -179,6 +179,7 @@ class Pursuit:
             self._verdict = verdict
             self._end(Outcome.BLOCKED)
             return
+        around.dialled(flight)
         self._books.note(AttemptState.DIALLED, verdict.cost)
 
     # --- what happens -----------------------------------------------------------------------------------------

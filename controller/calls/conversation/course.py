@@ -292,6 +292,7 @@ class Course:
             return None
         consulted = standing.called if standing.phase is Phase.CALLING else standing.other
         recording = standing.recording
+        callback = self.means.call.callback
         parked_at = standing.parked_until - timedelta(seconds=PARKED_S) if standing.parked_until else None
         return TalkView(
             call_id=self.means.call.call_id,
@@ -304,4 +305,7 @@ class Course:
             parked_slot=standing.slot,
             recording="" if recording is None else "paused" if recording.paused else "on",
             supervisors=tuple(AgentId(each.agent) for each in standing.watchers if each.up),
+            request=callback.request if callback is not None else "",
+            name=callback.name if callback is not None else "",
+            reason=callback.reason if callback is not None else "",
         )

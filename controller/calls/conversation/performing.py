@@ -8,8 +8,7 @@ from datetime import datetime
 from controller.calls.conversation.course import Course
 from controller.calls.conversation.moments import Adopt, Adopted, Drop, Effect, Find, Found, Refer, Ring
 from controller.calls.conversation.standing import Phase
-from controller.calls.queueing.callref import CallRef
-from controller.calls.voice.ports import told_to_phone
+from controller.calls.queueing.callref import CallRef, headers_for
 from controller.cdr.entries import Role
 from controller.errors import AsteriskRefused, AsteriskUnreachable
 from controller.switchboard import Gone, LegPlan, PartyState, Switchboard
@@ -69,7 +68,7 @@ async def _ring(board: Switchboard, call: CallRef, course: Course, ring: Ring, a
         caller_number=number,
         caller_name=name,
         bridge=board.bridge_id(ring.bridge) if ring.bridge else "",
-        headers={"X-Rappel-Call": call.call_id, "X-Rappel-Queue": standing.queue, **told_to_phone(call.page)},
+        headers=headers_for(call, standing.queue),
     )
     try:
         await board.call(plan)

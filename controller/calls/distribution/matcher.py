@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -27,21 +27,22 @@ _TIMER_SLACK_S = 0.001  # a loop's timer may be a little early; then it would be
 
 
 class Histogram:
-    """How often something took how long."""
+    """How often something took how long; `buckets` are the upper bounds in seconds."""
 
-    def __init__(self) -> None:
-        self._counts = [0] * (len(BUCKETS_S) + 1)
+    def __init__(self, buckets: Sequence[float] = BUCKETS_S) -> None:
+        self._buckets = tuple(buckets)
+        self._counts = [0] * (len(self._buckets) + 1)
         self.total_s = 0.0
 
     def observe(self, seconds: float) -> None:
         """Count one."""
-        self._counts[bisect_left(BUCKETS_S, seconds)] += 1
+        self._counts[bisect_left(self._buckets, seconds)] += 1
         self.total_s += seconds
 
     def cumulative(self) -> tuple[tuple[str, float], ...]:
         """Return (upper bound, how many took no longer), as Prometheus wants them; the last bound is +Inf."""
         found, count = [], 0
-        for bound, here in zip((*map(str, BUCKETS_S), "+Inf"), self._counts, strict=True):
+        for bound, here in zip((*map(str, self._buckets), "+Inf"), self._counts, strict=True):
             count += here
             found.append((bound, float(count)))
         return tuple(found)

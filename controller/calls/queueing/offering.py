@@ -16,10 +16,10 @@ import structlog
 
 from controller.acd.model import AgentAccount, AgentId, OfferOutcome
 from controller.calls.queueing.announcer import Announcer
+from controller.calls.queueing.callref import headers_for
 from controller.calls.queueing.offer import Offer, OfferLeg, Stage
 from controller.calls.queueing.place import Place
 from controller.calls.queueing.stay import CONNECTING, OFFERING, WAITING, OfferNote, Stay, unless_gone
-from controller.calls.voice.ports import told_to_phone
 from controller.cdr.entries import OfferEnded, OfferMade, QueueExited, Role
 from controller.errors import AsteriskRefused, TelephonyError
 from controller.flow.queues import QueuePlan
@@ -145,11 +145,7 @@ class Offering:
                     caller_number=call.caller_number,
                     caller_name=call.caller_name or plan.title,
                     bridge="" if alone else board.bridge_id(leg.number),
-                    headers={
-                        "X-Rappel-Call": call.call_id,
-                        "X-Rappel-Queue": offer.queue,
-                        **told_to_phone(call.page),
-                    },
+                    headers=headers_for(call, offer.queue),
                 )
             )
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import asyncpg
 import pytest
 
 from controller.errors import StoreError
+from controller.postgres import versions
 from controller.postgres.connection import away, blames_the_row, database_of, describe, open_pool
 from controller.postgres.statements import statement
 from controller.postgres.versions import head
@@ -69,5 +72,6 @@ async def test_a_nonsensical_address_is_refused_without_repeating_it():
 
 
 def test_the_package_holds_its_sql():
-    assert head() == "0007"
+    newest = max(path.name for path in (Path(versions.__file__).parent / "sql" / "migrations").iterdir())
+    assert newest.startswith(f"{head()}_")
     assert "create table calls" in statement("migrations/0001_records.sql")
