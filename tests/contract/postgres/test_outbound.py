@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -20,6 +21,7 @@ from controller.outbound.gate import judge
 from controller.outbound.model import Ceilings, Number, OutboundAsk, OutboundRules, Purpose, Usage, Verdict
 from controller.postgres.outbound import PostgresOutbound
 from controller.postgres.retention import PostgresRetention, Retention, number_hash
+from controller.postgres.statements import statement
 from controller.postgres.store import PostgresStore
 
 KEY = b"a key of sixteen bytes or more"
@@ -364,3 +366,15 @@ async def test_who_declined_a_call_back_has_refused_its_purpose(outbound, databa
     assert (await outbound.usage(CUSTOMER, Purpose.REQUESTED, now())).refused_at is None
     ask = OutboundAsk(number=CUSTOMER, purpose=Purpose.PROSPECTING, consent=True)
     assert (await reserve(outbound, ask=ask)).code == "frequency"
+
+
+async def test_a_controller_that_freezes_in_a_reservation_holds_nobody_up_for_long(outbound, database):
+    frozen = await asyncpg.connect(database, timeout=5)
+    await frozen.execute("begin")
+    await frozen.execute(statement("outbound/lock.sql"))  # and not another word
+    began = time.monotonic()
+    assert (await reserve(outbound)).allowed
+    assert 0.5 < time.monotonic() - began < 4.0
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+        await frozen.execute("select 1")
+    frozen.terminate()
