@@ -129,6 +129,7 @@ class StatusBoard:
         parts = self._parts
         calls, journal = parts.supervisor.counters, parts.journal
         yield Sample("calls_running", "Calls in progress.", len(parts.supervisor.running))
+        yield Sample("page_calls", "Lines of calls from web pages in use.", parts.voice.desk.calls)
         yield Sample("calls_started", "Calls begun.", calls.started, "counter")
         yield Sample("calls_resumed", "Calls taken up after a restart.", calls.resumed, "counter")
         yield Sample("calls_refused", "Calls refused for overload.", calls.refused, "counter")

@@ -62,11 +62,11 @@ class AriPageLines:
 
     async def drop(self, user: str) -> None:
         """See `PageLines.drop`."""
+        self._lines.pop(user, None)  # a line that cannot be dropped now is found at the next connection
         await self._end_channels(user)
         for kind in ("endpoint", "auth"):
             with contextlib.suppress(AsteriskRefused):  # it was not there
                 await self._transport.request(ari.asterisk_delete_object(_CLASS, kind, user))
-        self._lines.pop(user, None)
 
     def connected(self) -> None:
         """Asterisk is there again: see what it can do, and clear away what an earlier controller left."""

@@ -1,4 +1,4 @@
-"""Talking from the page: what the visitor sees and does. The voice itself has its tests in tests/contract/voice."""
+"""Talking from the page: what the visitor sees and does. The voice itself has its tests in tests/integration/test_voice.py."""
 
 from __future__ import annotations
 

@@ -6,13 +6,14 @@ Who hears whom is told by the tone that each says.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
+import yaml
 from aiohttp import web
 from playwright.async_api import Browser
 
@@ -33,7 +34,7 @@ from tests.rig.stage import HZ, Stage, staged
 
 QUEUES = {"aide": {"ring": "10s"}}
 PAGE = """<!doctype html><html lang="fr"><title>Boutique</title>
-<script src="/page.js"></script><script src="{base}/rappel-voice.js"></script>"""
+<script src="/page.js"></script><script src="{base}/{script}" data-site="boutique"></script>"""
 SCRIPT = """
 const states = [], qualities = [];
 const Real = RTCPeerConnection;
@@ -81,9 +82,22 @@ def bundle() -> None:
 
 
 @pytest.fixture
-def folder(folder: Path) -> Path:
-    """The tests' centre with a queue."""
+def shop_port() -> Iterator[int]:
+    """Where the shop's own web server is."""
+    port = freeports.block()
+    yield port
+    freeports.release(port)
+
+
+@pytest.fixture
+def folder(folder: Path, shop_port: int) -> Path:
+    """The tests' centre with a queue, and a site whose visitors may talk."""
     write_queues(folder, {name: dict(described) for name, described in QUEUES.items()})
+    path = folder / "centre.yaml"
+    centre = yaml.safe_load(path.read_text("utf-8"))
+    site = {"queue": "aide", "origins": [f"http://127.0.0.1:{shop_port}"], "modes": ["voice"]}
+    centre["sites"] = {"boutique": site | {"voice_number": str(FIRST_NUMBER), "privacy": "https://shop.example/p"}}
+    path.write_text(yaml.safe_dump(centre, allow_unicode=True), "utf-8")
     return folder
 
 
@@ -161,16 +175,17 @@ class Shop:
 
 
 @pytest_asyncio.fixture
-async def shop(centre: Centre) -> AsyncIterator[Shop]:
+async def shop(centre: Centre, shop_port: int) -> AsyncIterator[Shop]:
     """The shop's page, under a strict policy, on an origin of its own."""
-    shop = Shop(centre, freeports.block())
+    shop = Shop(centre, shop_port)
     policy = (
         f"default-src 'none'; script-src 'self' {shop.base}; "
-        f"connect-src {shop.base.replace('http', 'ws')}; media-src 'none'; style-src 'none'"
+        f"connect-src {shop.base} {shop.base.replace('http', 'ws')}; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
-    async def page(_: web.Request) -> web.Response:
-        text = PAGE.format(base=shop.base)
+    async def page(request: web.Request) -> web.Response:
+        text = PAGE.format(base=shop.base, script=request.query.get("script", "rappel-voice.js"))
         return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": policy})
 
     async def script(_: web.Request) -> web.Response:
@@ -184,7 +199,6 @@ async def shop(centre: Centre) -> AsyncIterator[Shop]:
     await until(_on(shop), 10)
     yield shop
     await listener.close()
-    freeports.release(shop.port)
 
 
 def _on(shop: Shop):
@@ -223,6 +237,27 @@ async def test_a_visitor_talks_with_an_agent(stage: Stage, shop: Shop, browser: 
     assert record.call.visitor is not None
     assert (record.call.visitor["site"], record.call.visitor["origin"]["campaign"]) == ("boutique", "automne")
     assert record.call.disposition == "talked"
+
+
+async def test_from_the_button_to_the_talk(stage: Stage, shop: Shop, browser: Browser):
+    """With all that is real: the button, the work, the ticket, the microphone's check, the call."""
+    await stage.ready("anne")
+    tab = await open_tab(browser, f"{shop.origin}/?script=rappel.js")
+    page = tab.page
+    for name in ("Parler à un conseiller", "Parler depuis cette page"):
+        await page.get_by_role("button", name=name).click(timeout=20_000)
+    start = page.get_by_role("button", name="Démarrer l'appel")
+    await start.wait_for(timeout=20_000)
+    await start.click()
+    call = await stage.joined("anne", limit_s=20)
+    await hears(tab, HZ["anne"])
+    await page.get_by_role("group", name="Clavier").wait_for()
+    assert stage.desks["anne"].rings[0].invite.get("X-Rappel-Site") == "boutique"
+    await page.get_by_role("button", name="Raccrocher").click()
+    assert await call.wait_ended(5)
+    await page.get_by_text("Appel terminé").first.wait_for()
+    await shop.cleared()
+    assert tab.console == []
 
 
 async def test_an_agent_hangs_up(stage: Stage, shop: Shop, browser: Browser):
