@@ -96,6 +96,7 @@ def parts(world: World) -> Any:
         distributor=distributor,
         services=SimpleNamespace(desk=SimpleNamespace(queues=lambda: [queue], agents=list)),
         keeping=SimpleNamespace(counts=Counter()),
+        voice=SimpleNamespace(desk=SimpleNamespace(calls=1)),
         config=SimpleNamespace(node=SimpleNamespace(name="here")),
         releases=world.releases,
         journal=journal,
