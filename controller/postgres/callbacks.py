@@ -220,16 +220,18 @@ class PostgresCallbacks:
         rows = await self._store.fetch("callbacks/cancel", uuid, plain(reason), at) if uuid else []
         return request_of(rows[0]) if rows else None
 
-    async def lease(self, node: str, ttl_s: float) -> Lease | None:
+    async def lease(self, node: str, ttl_s: float, *, forerunner: int = 0) -> Lease | None:
         """Take or keep the right to dial for `ttl_s` on the database's clock; None: another process has it.
 
         What a process that was killed held, even one of the same node, is free when its time is over and not
-        before: it may have been about to dial. Raises `ValueError` for a time that the margin leaves nothing of.
+        before: it may have been about to dial. But who knows that it has ended names its token as `forerunner`, and
+        has the right at once, with a new token: what the dead process still had on the way is refused. Raises
+        `ValueError` for a time that the margin leaves nothing of.
         """
         if ttl_s <= self._margin_s:
             raise ValueError(f"a right to dial of {ttl_s} s is over at once: give it more than {self._margin_s} s")
         asked = self._clock()
-        found = await self._store.fetch("callbacks/lease", plain(node), self._token, ttl_s)
+        found = await self._store.fetch("callbacks/lease", plain(node), self._token, ttl_s, forerunner)
         if not found:
             self._token = 0
             return None

@@ -2,6 +2,9 @@
 
 The row in Postgres is on the database's clock; here the right ends on the monotonic clock, earlier by a margin and by
 the longest request to Asterisk, so that nothing is dialled once another controller may have it.
+
+The token lies beside the journal, whose lock only one process can hold: whoever reads it knows that the process which
+wrote it has ended, and goes on dialling at once instead of waiting for the end of a dead one's time.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
@@ -19,6 +23,15 @@ from controller.ports import Clock
 log = structlog.get_logger(__name__)
 
 _TRIES_PER_TTL = 3
+_WITHOUT_S = 1.0
+"""How often it is tried to have the right."""
+
+
+def _remembered(memory: Path | None) -> int:
+    """Return the token that our forerunner wrote down, 0 when there is none that can be read."""
+    with contextlib.suppress(OSError, ValueError):
+        return int(memory.read_text("utf-8")) if memory is not None else 0
+    return 0
 
 
 class Leader:
@@ -34,6 +47,7 @@ class Leader:
         request_s: float,
         took: Callable[[], None],
         lost: Callable[[], None],
+        memory: Path | None = None,
     ) -> None:
         if ttl_s <= request_s:
             raise ValueError(f"a right to dial of {ttl_s:g} s is over before a request of {request_s:g} s is")
@@ -45,6 +59,8 @@ class Leader:
         self._took = took
         self._lost = lost
         self._lease: Lease | None = None
+        self._memory = memory
+        self._forerunner = _remembered(memory)
         self.terms = 0
         """How often the right was taken."""
 
@@ -64,12 +80,12 @@ class Leader:
         """Take the right whenever it is to be had, and keep it; for ever."""
         while True:
             await self._turn()
-            await asyncio.sleep(self._ttl_s / _TRIES_PER_TTL)
+            await asyncio.sleep(self._ttl_s / _TRIES_PER_TTL if self._lease is not None else _WITHOUT_S)
 
     async def _turn(self) -> None:
         before = self._lease
         try:
-            lease = await self._store.lease(self._node, self._ttl_s)
+            lease = await self._store.lease(self._node, self._ttl_s, forerunner=self._forerunner)
         except StoreError as error:
             log.warning("callbacks.lease_unknown", error=str(error), held=self.may_dial())
             if before is not None and not self.may_dial():
@@ -79,11 +95,12 @@ class Leader:
             if before is not None:
                 self._gone("another controller has it")
             return
-        self._lease = lease
+        self._lease, self._forerunner = lease, 0
         if before is None or before.token != lease.token:
             if before is not None:
                 self._lost()
             self.terms += 1
+            self._remember(lease.token)
             log.info("callbacks.lease_taken", token=lease.token)
             self._took()
 
@@ -91,6 +108,15 @@ class Leader:
         self._lease = None
         log.warning("callbacks.lease_lost", why=why)
         self._lost()
+
+    def _remember(self, token: int) -> None:
+        if self._memory is None:
+            return
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            self._memory.write_text(str(token), "utf-8")
+        except OSError as error:
+            log.warning("callbacks.lease_not_remembered", error=str(error), path=str(self._memory))
 
     async def give_back(self) -> None:
         """Give the right back: we are stopping."""

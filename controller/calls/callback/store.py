@@ -120,8 +120,11 @@ class CallbackStore(Protocol):
     async def cancel(self, request_id: RequestId, reason: str, at: datetime) -> Request | None:
         """Cancel a request that is scheduled or waiting; None: it is not."""
 
-    async def lease(self, node: str, ttl_s: float) -> Lease | None:
-        """Take or keep the right to dial for `ttl_s` on the database's clock; None: another node has it."""
+    async def lease(self, node: str, ttl_s: float, *, forerunner: int = 0) -> Lease | None:
+        """Take or keep the right to dial for `ttl_s` on the database's clock; None: another process has it.
+
+        `forerunner` is the token of a process that is known to have ended: what it held is free for its successor.
+        """
 
     async def release_lease(self, lease: Lease) -> None:
         """Give the right back."""

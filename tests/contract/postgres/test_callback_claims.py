@@ -83,6 +83,22 @@ async def test_a_process_that_comes_back_waits_for_its_own_right_to_be_over(
     assert second.token == first.token + 1
 
 
+async def test_whose_forerunner_has_ended_has_the_right_at_once_and_the_dead_one_has_none(
+    callbacks: PostgresCallbacks, store: PostgresStore
+):
+    asked = request()
+    await callbacks.add(asked)
+    first = await held(callbacks)
+    successor = PostgresCallbacks(store)
+    assert await successor.lease("one", 30, forerunner=first.token + 1) is None
+    second = await successor.lease("one", 30, forerunner=first.token)
+    assert second is not None
+    assert second.token == first.token + 1
+    assert await callbacks.claim(attempt(asked), first) is None  # still on its way when the process was killed
+    assert await successor.claim(attempt(asked), second) is not None
+    assert await PostgresCallbacks(store).lease("two", 30, forerunner=first.token) is None
+
+
 async def test_a_claim_without_the_right_is_refused(callbacks: PostgresCallbacks, store: PostgresStore):
     asked = request()
     await callbacks.add(asked)

@@ -70,6 +70,7 @@ steps:
   conseiller: {type: queue, queue: rappels, next: fin, timeout: fin, full: fin, closed: fin, failed: fin}
   fin: {type: hangup}
 """
+CONSENT = {"text": "Rappelez-moi", "version": "1"}
 OUTBOUND = {
     "caller_id": "+33353014700",
     "countries": ["FR"],
@@ -207,13 +208,13 @@ async def ask_all(ground: Ground, token: str, numbers: list[str]) -> dict[str, s
     pace = asyncio.Semaphore(AT_ONCE)
 
     async def ask(session: aiohttp.ClientSession, number: str) -> None:
-        body = {"queue": QUEUE, "number": number, "when": "asap", "language": "fr"}
+        body = {"queue": QUEUE, "number": number, "when": "asap", "language": "fr", "consent": CONSENT}
         async with pace:
             while number not in taken:  # bounded by the test's limit
                 with suppress(aiohttp.ClientError, TimeoutError):
                     async with session.post(url, json=body, headers={"Idempotency-Key": number}) as answer:
                         if answer.status in {200, 201}:
-                            taken[number] = (await answer.json())["request_id"]
+                            taken[number] = (await answer.json())["request"]["request_id"]
                             return
                         assert answer.status >= 429, await answer.text()
                 await asyncio.sleep(0.2)
@@ -243,17 +244,34 @@ async def test_nobody_is_called_twice_and_nobody_is_forgotten(ground: Ground) ->
         assert agents
         killer = asyncio.create_task(kill_the_others(ground))
         stack.callback(killer.cancel)
-        async with asyncio.timeout(LIMIT_S):
-            taken = await ask_all(ground, token, numbers)
-            await until(lambda: _all_final(ground), LIMIT_S)
-        killer.cancel()
-        # Whoever would be called once more is called within this time.
-        await asyncio.sleep(8)
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                taken = await ask_all(ground, token, numbers)
+                await until(lambda: _all_final(ground), LIMIT_S)
+            killer.cancel()
+            # Whoever would be called once more is called within this time.
+            await asyncio.sleep(8)
+        finally:
+            print(f"{REQUESTS} requests in {time.monotonic() - began:.0f} s; killed: {dict(ground.kills)}")
+            await _tell(ground)
     assert not alive.done() or alive.cancelled(), alive.exception()
-    print(f"{REQUESTS} requests in {time.monotonic() - began:.0f} s; killed: {dict(ground.kills)}")
-    print(f"crash points: {dict(Counter(ground.ledger.read_text().split()))}")
-    print(f"calls seen: {dict(Counter(each.mood.value for each in ground.witness.seen))}")
     await _judge(ground, taken)
+
+
+async def _tell(ground: Ground) -> None:
+    """Print what has happened, for people."""
+    crashes = Counter(ground.ledger.read_text().split()) if ground.ledger.exists() else Counter[str]()
+    print(f"crash points: {dict(sorted(crashes.items()))}")
+    print(f"calls seen: {dict(Counter(f'{each.mood}: {each.how}' for each in ground.witness.seen))}")
+    with suppress(Exception):  # Postgres may be away
+        pool = await ground.centre.store.pool()
+        for name, text in (
+            ("requests", "select state, count(*) from callback_requests group by 1"),
+            ("attempts", "select coalesce(outcome, state), count(*) from callback_attempts group by 1"),
+            ("open", "select * from callback_requests where ended_at is null limit 5"),
+            ("in flight", "select * from callback_attempts where ended_at is null limit 5"),
+        ):
+            print(f"{name}: {[tuple(row.values()) for row in await pool.fetch(text)]}")
 
 
 async def _judge(ground: Ground, taken: dict[str, str]) -> None:
@@ -263,7 +281,6 @@ async def _judge(ground: Ground, taken: dict[str, str]) -> None:
     calls: dict[str, list[Seen]] = {}
     for seen in ground.witness.seen:
         calls.setdefault(seen.number, []).append(seen)
-    print(f"ended: {dict(Counter(row['state'] for row in requests.values()))}")
     assert ground.witness.oddities == []
     # None lost: each that was taken is there, once, and has come to an end.
     assert {number: str(row["request_id"]).replace("-", "") for number, row in requests.items()} == taken
