@@ -11,13 +11,14 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from controller.acd.model import AgentId, EntryId, Refused
-from controller.callback.model import Attempt, AttemptId, CallbackPlan, Outcome, Request, RequestId
+from controller.callback.model import Attempt, AttemptId, CallbackPlan, Outcome, Request, RequestId, RequestState
 from controller.callback.outcomes import NO_OVERRIDES
 from controller.calls.asks import Assigned
 from controller.calls.callback.answered import Answered
@@ -43,6 +44,8 @@ AUDIT_S = 10.0
 """How often it is looked whether attempts are in flight that nobody follows."""
 AFTER_FAULT_S = 2.0
 """After Postgres did not take a claim, nothing is dialled for so long."""
+MOST_LINES = 1000
+"""Busy lines that are watched at once."""
 _FACTS_S = 3.0
 _PLACE_KEPT_S = 1800.0
 """However long the customer takes to accept, their place is the one they had."""
@@ -86,6 +89,7 @@ class Dialler:
             request_s=settings.asterisk_timeout_s,
             took=self._took,
             lost=self._lost,
+            memory=state_dir / "attempts" / "lease",
         )
         self._around = Around(
             store=store,
@@ -115,6 +119,8 @@ class Dialler:
         self._requests: dict[RequestId, AttemptId] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._rests_until = float("-inf")
+        self._watched: dict[RequestId, Callable[[], None]] = {}
+        """Busy lines of which somebody will tell when they are free."""
         self.outcomes: Counter[Outcome] = Counter()
         """Attempts that have ended here, for the metrics."""
         self.open: Mapping[str, int] = {}
@@ -138,6 +144,8 @@ class Dialler:
     async def stop(self) -> None:
         """Dial nothing more, and let go of what is in flight: the next controller takes it up."""
         self.lineup.clear()
+        for request_id in list(self._watched):
+            self._unwatch(request_id)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -253,6 +261,34 @@ class Dialler:
             self.outcomes[flight.ended.outcome] += 1
             if flight.ended.outcome is Outcome.NO_AGENT:
                 self.lineup.missed(flight.request.request_id, flight.attempt.agent)
+            if flight.ended.outcome is Outcome.BUSY:
+                self._watch_line(flight.request)
+        self.lineup.poke()
+
+    def _watch_line(self, request: Request) -> None:
+        """Where somebody can tell when a busy line is free, the customer is called then, and not at the next try."""
+        if request.state is not RequestState.SCHEDULED or len(self._watched) >= MOST_LINES:
+            return
+        self._unwatch(request.request_id)
+        told = partial(self._line_free, request)
+        self._watched[request.request_id] = self._around.exit.when_free(request.number, told)
+
+    def _line_free(self, request: Request) -> None:
+        self._unwatch(request.request_id)
+        self._start(self._call_now(request))
+
+    def _unwatch(self, request_id: RequestId) -> None:
+        stop = self._watched.pop(request_id, None)
+        if stop is not None:
+            stop()
+
+    async def _call_now(self, request: Request) -> None:
+        """Make the next try due, if it is still to come."""
+        now = self._clock.now()
+        with contextlib.suppress(StoreError):
+            found = await self._store.get(request.request_id)
+            if found is not None and found.state is RequestState.SCHEDULED and found.fence == request.fence:
+                await self._store.change(request.request_id, {"due_at": now}, at=now)
         self.lineup.poke()
 
     # --- what an earlier controller left ------------------------------------------------------------------------
