@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from bench import callbacks, connect, processes, report
+from bench import callbacks, connect, processes, redial, report
 from bench.contenders import NAMES
 from bench.rounds import Plan, measure_all
 from bench.soak import soak
@@ -21,11 +21,13 @@ _CONNECT = "connect"
 _CONNECT_QUICK_S = 20.0
 _CALLBACKS = "callbacks"
 _CALLBACKS_QUICK = callbacks.Plan(open=20_000, claims=1_000, looks=10)
+_REDIAL = "redial"
+_REDIAL_QUICK = redial.Plan(open=20_000, seconds=15.0)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    everything = (*NAMES, _CONNECT, _CALLBACKS)
+    everything = (*NAMES, _CONNECT, _CALLBACKS, _REDIAL)
     parser.add_argument("--only", default=",".join(everything), help=f"some of {', '.join(everything)}, with commas")
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, help="rounds of all contenders in turns (default 3)")
@@ -65,7 +67,7 @@ async def _main(arguments: argparse.Namespace) -> int:
     if load > _NO_LOAD:
         _tell(f"This machine is busy (load {load:.1f}): the figures will be worse than they could be.")
     names = arguments.only.split(",")
-    contenders = [name for name in names if name not in {_CONNECT, _CALLBACKS}]
+    contenders = [name for name in names if name not in {_CONNECT, _CALLBACKS, _REDIAL}]
     code = await _calls(arguments, contenders, load) if contenders or arguments.soak else 0
     if _CONNECT in names and not arguments.soak:
         seconds = _CONNECT_QUICK_S if arguments.quick else connect.Plan.seconds
@@ -74,6 +76,8 @@ async def _main(arguments: argparse.Namespace) -> int:
             await connect.run(connect.Plan(seconds=seconds, music=music), 1, arguments.results, _tell)
     if _CALLBACKS in names and not arguments.soak:
         await callbacks.run(_CALLBACKS_QUICK if arguments.quick else callbacks.Plan(), arguments.results, _tell)
+    if _REDIAL in names and not arguments.soak:
+        await redial.run(_REDIAL_QUICK if arguments.quick else redial.Plan(), arguments.results, _tell)
     return code
 
 

@@ -28,6 +28,7 @@ from controller.errors import RappelError
 from controller.outbound.model import Number
 from controller.postgres import migrations
 from controller.postgres.callbacks import PostgresCallbacks
+from controller.postgres.connection import Pool
 from controller.postgres.store import PostgresStore
 from controller.runtime import postgres as postgres_runtime
 from controller.runtime.postgres import PostgresServer
@@ -40,14 +41,15 @@ insert into callback_requests (
     request_id, queue, number, "when", source, purpose, language, zone, created_at, entered_at, due_at, expires_at,
     first, priority, state, customer_name, customer_reason, consent_text, consent_version, consent_at, consent_ip,
     consent_call_id, page, campaign)
-select lpad(to_hex(n), 32, '0')::uuid, 'queue' || lpad((n % $3)::text, 2, '0'), '+331' || lpad(n::text, 8, '0'),
-       'asap', 'web', 'requested', 'fr', 'Europe/Paris', t, t,
+select lpad(to_hex(n), 32, '0')::uuid, ($3::text[])[1 + n % cardinality($3::text[])],
+       $4::text || lpad(n::text, 5, '0'), 'asap', 'web', 'requested', 'fr', 'Europe/Paris', t, t,
        case when later then t + interval '1 day' else t end,
        t + interval '2 days', 'customer', n % 3, case when later then 'scheduled' else 'waiting' end,
        'Customer ' || n, 'About my order', 'Call me at this number about my request.', '1', t, '192.0.2.7', '',
        'https://shop.example/contact', 'winter'
 from generate_series($1::integer, $2::integer - 1) n,
-     lateral (select now() - make_interval(secs => (n * 7919) % 3600), (n / $3) % 4 = 0) at(t, later)
+     lateral (select now() - make_interval(secs => (n * 7919) % 3600),
+                     (n / cardinality($3::text[])) % 4 = 0) at(t, later)
 """
 _LINE_INDEXES = ("callback_requests_elders", "callback_requests_line")
 
@@ -131,6 +133,11 @@ class Spent:
         return time.process_time() * 1000 + (processes.tree_cpu_ms(pid) if pid is not None else 0.0)
 
 
+async def fill(pool: Pool, numbers: range, queues: Sequence[str], prefix: str) -> None:
+    """Write requests of these numbers (at most five digits each, after `prefix`); a quarter has a later time."""
+    await pool.execute(_FILL, numbers.start, numbers.stop, list(queues), prefix)
+
+
 async def _measure(plan: Plan, dsn: str, server: PostgresServer, tell: Callable[[str], None]) -> list[Turn]:
     spent = Spent(server)
     async with AsyncExitStack() as stack:
@@ -140,7 +147,8 @@ async def _measure(plan: Plan, dsn: str, server: PostgresServer, tell: Callable[
         tell(f"writing {plan.open} requests")
         pool = await stores[0].pool()
         for first in range(0, plan.open, FILL_ROWS):
-            await pool.execute(_FILL, first, min(plan.open, first + FILL_ROWS), QUEUES)
+            names = [f"queue{number:02}" for number in range(QUEUES)]
+            await fill(pool, range(first, min(plan.open, first + FILL_ROWS)), names, "+331990")
         await pool.execute("vacuum analyze callback_requests")
         callbacks = PostgresCallbacks(stores[0])
         lease = await callbacks.lease("bench", 3600)
