@@ -163,7 +163,7 @@ class Callback(Step, frozen=True, kw_only=True):
         if digits == _YES:
             return Go("done", self.done)
         if digits == _CANCEL:
-            return CancelCallback(_request_of(run))
+            return CancelCallback(RequestId(run.local["request"]))
         return self._ask_when(run)
 
     def _cancelled(self, run: Turn, refused: str) -> Outcome:
@@ -277,7 +277,7 @@ class Callback(Step, frozen=True, kw_only=True):
         local = run.local
         local["mode"] = "asking"
         if "request" in local:
-            return ChangeCallback(_request_of(run), when, slot_at)
+            return ChangeCallback(RequestId(run.local["request"]), when, slot_at)
         heard = said.number(run.language, local["phone"])
         agreed = said.say(run.language, "callback-asap")
         if slot_at is not None:
@@ -391,10 +391,6 @@ class Callback(Step, frozen=True, kw_only=True):
 
     def _intro(self, run: Turn) -> tuple[MediaId, ...]:
         return run.media(self.prompt) if self.prompt else ()
-
-
-def _request_of(run: Turn) -> RequestId:
-    return RequestId(run.local["request"])
 
 
 def _text(value: Any) -> str:
