@@ -95,6 +95,9 @@ class Exit(Protocol):
     async def look(self, attempt: AttemptId) -> DialState:
         """See `Originator.look`."""
 
+    def when_free(self, number: Number, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` once when that telephone is free, if anybody knows; return what ends the watching."""
+
     async def ended(self, attempt: AttemptId, number: Number, talk_s: float) -> float:
         """Replace what a call has reserved by what it has cost; return that. Raises `StoreError`."""
 

@@ -121,7 +121,9 @@ class CallbackService:
         """See `CallbackDesk.progress`."""
         flight = self._dialler.flight_of(request_id)
         if flight is not None:
-            return Progress(flight.request, flight.attempt, 0, None)
+            # The flight keeps the request as it was claimed.
+            dialled = msgspec.structs.replace(flight.request, state=RequestState.DIALLING)
+            return Progress(dialled, flight.attempt, 0, None)
         request = await self._store.get(request_id)
         if request is None:
             return None
