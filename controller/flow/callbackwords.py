@@ -46,9 +46,11 @@ def words(media: Iterable[MediaId]) -> str:
     return " ".join(filter(None, found))
 
 
-def number(language: str, phone: str) -> tuple[MediaId, ...]:
-    """Say which number will be called, which is `phone` in E.164."""
-    return say(language, "callback-number", *say_phone(phone, language))
+def number(language: str, phone: str, country: str) -> tuple[MediaId, ...]:
+    """Say which number will be called: `phone` in E.164, as it is dialled in `country` if it is one of that."""
+    facts = understand(phone, country)
+    written = facts.national if isinstance(facts, NumberFacts) and facts.country == country else phone
+    return say(language, "callback-number", *say_phone(written, language))
 
 
 def zone_of(phone: str, country: str, centre: str, moments: Sequence[datetime]) -> tuple[str, str]:

@@ -81,15 +81,22 @@ async def test_without_an_adviser_a_message_is_taken(centre: Centre, phone: Phon
     call = await phone.call(centre.uri("1100"), source=tone(700))
     await asyncio.sleep(1.0)
     await call.press("0")
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
+        while "no-adviser-is-available-at-the-m" not in heard(centre, call):
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
+        await call.press("7")  # what is offered now, a call-back, is not taken
+        await asyncio.sleep(1.0)
+        await call.press("7")
         while "please-say-your-name" not in heard(centre, call):
             await asyncio.sleep(0.5)
     await asyncio.sleep(12.0)
     await call.hangup()
     record = await centre.record(CALLER)
-    assert [(step.step, step.exit) for step in record.steps if step.flow == "conseiller"][-3:] == [
+    assert [(step.step, step.exit) for step in record.steps if step.flow == "conseiller"][-4:] == [
         ("conseillers_anglais", "no_agents"),
         ("absents", "next"),
+        ("rappel", "refused"),
         ("message", "hung_up"),
     ]
     assert [step.detail.get("kept") for step in record.steps if step.step == "message"] == [True]

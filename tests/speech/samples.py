@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from controller.calls.releases import read_recordings, read_sources
+from controller.flow.callbackwords import hours, number, promise, words
 from controller.flow.commands import MediaId
 from controller.flow.loader import compile_release
 from controller.flow.prompts import SpokenValue, speak
@@ -85,6 +87,20 @@ def sequence(language: str, kind: str, value: str) -> Sample:
     fragments = speak(kind, value, language, "EUR")
     media = tuple(f"say/{language}/{fragment}" for fragment in fragments)
     return Sample(f"{kind} {value}.{language}", language, media, " ".join(FRAGMENTS[language][f] for f in fragments))
+
+
+def promises(language: str) -> Iterator[Sample]:
+    """Yield what is promised to somebody who is to be called back, and how the number is read back."""
+    zone, slot = "Europe/Paris", datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
+    said = {
+        "promise": promise(language, slot, 1800.0, zone, slot - timedelta(days=4)),
+        "today": promise(language, slot, 1800.0, zone, slot),
+        "tomorrow": promise(language, slot, 1800.0, zone, slot - timedelta(days=1)),
+        "hours": hours(language, slot - timedelta(hours=4, minutes=30), 2700.0, zone),
+        "number": number(language, "+33639980127", "FR"),
+    }
+    for name, media in said.items():
+        yield Sample(f"{name}.{language}", language, media, words(media))
 
 
 def notices() -> Iterator[Sample]:

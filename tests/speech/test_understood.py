@@ -12,7 +12,7 @@ import pytest
 
 from controller.speech.release import prepare_release
 from tests.speech.recognition import Listener, Piece, word_errors
-from tests.speech.samples import CENTRE, SEQUENCES, notices, prompts, release, sequence
+from tests.speech.samples import CENTRE, SEQUENCES, notices, promises, prompts, release, sequence
 
 EACH = 0.4
 """No prompt has more words wrong than this (names of streets and of the company are not in Whisper's head)."""
@@ -61,7 +61,8 @@ def test_every_prompt_is_understood(listener, centre, audio, language):
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_spoken_values_are_understood(listener, audio, language):
-    heard = understood(listener, audio, [sequence(*one) for one in SEQUENCES if one[0] == language], language)
+    samples = [*(sequence(*one) for one in SEQUENCES if one[0] == language), *promises(language)]
+    heard = understood(listener, audio, samples, language)
     assert sum(one.errors for one in heard) / len(heard) <= VALUES_ALTOGETHER, report(heard, 0)
 
 

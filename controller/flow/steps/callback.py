@@ -178,7 +178,7 @@ class Callback(Step, frozen=True, kw_only=True):
     # --- the number ---------------------------------------------------------------------------------------------
 
     def _ask_number(self, run: Turn, before: tuple[MediaId, ...] = ()) -> Outcome:
-        heard = said.number(run.language, run.local["phone"])
+        heard = said.number(run.language, run.local["phone"], run.country)
         return self._menu(run, "number", (*before, *heard, *run.notice("callback-confirm")), _YES, _OTHER)
 
     def _chosen_number(self, run: Turn, digits: str) -> Outcome:
@@ -278,7 +278,7 @@ class Callback(Step, frozen=True, kw_only=True):
         local["mode"] = "asking"
         if "request" in local:
             return ChangeCallback(RequestId(run.local["request"]), when, slot_at)
-        heard = said.number(run.language, local["phone"])
+        heard = said.number(run.language, local["phone"], run.country)
         agreed = said.say(run.language, "callback-asap")
         if slot_at is not None:
             agreed = said.promise(run.language, slot_at, local["length_s"], local["zone"], run.at)
@@ -317,7 +317,7 @@ class Callback(Step, frozen=True, kw_only=True):
             run.note(slot=event.request.slot_at.astimezone(UTC).isoformat(timespec="minutes"))
         heard = tuple(run.local.pop("before", ()))
         if not run.local.get("confirmed") and "request" not in run.local:
-            heard += said.number(run.language, event.request.number)
+            heard += said.number(run.language, event.request.number, run.country)
         return self._say_and_leave(
             run, "done", (*heard, *self._promise(run, event.request, estimate_s=event.estimate_s))
         )

@@ -23,11 +23,14 @@ SLOT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
         (
             "fr",
             NOW,
-            "nous vous rappellerons le mardi vingt-quatre novembre"
-            " entre quatorze heures et quatorze heures trente",
+            "nous vous rappellerons le mardi vingt-quatre novembre entre quatorze heures et quatorze heures trente",
         ),
         ("fr", SLOT, "nous vous rappellerons aujourd'hui entre quatorze heures et quatorze heures trente"),
-        ("fr", SLOT - timedelta(days=1), "nous vous rappellerons demain entre quatorze heures et quatorze heures trente"),
+        (
+            "fr",
+            SLOT - timedelta(days=1),
+            "nous vous rappellerons demain entre quatorze heures et quatorze heures trente",
+        ),
         (
             "en",
             NOW,
@@ -105,8 +108,10 @@ def note(slot_at: datetime | None = None, number: str = "+33612345678") -> Callb
         (
             True,
             240.0,
-            "We will call you back as soon as an adviser is free. Your place in the line is kept."
-            " The estimated waiting time is about four minutes.",
+            (
+                "We will call you back as soon as an adviser is free. Your place in the line is kept."
+                " The estimated waiting time is about four minutes."
+            ),
         ),
         (False, 7200.0, "We will call you back as soon as an adviser is free."),  # nobody can say so far ahead
     ],
@@ -132,3 +137,15 @@ def test_both_languages_have_the_same_notices_and_a_key_for_each_choice() -> Non
         assert f"callback-press-{CHOICES}" in CALLBACKS[language]
         assert not set(CALLBACKS[language]) - set(FRAGMENTS[language])
     assert not {MORE, BACK} & {str(key) for key in range(1, CHOICES + 1)}
+
+
+@pytest.mark.parametrize(
+    ("language", "phone", "text"),
+    [
+        ("fr", "+33612345678", "zéro six douze trente-quatre cinquante-six soixante-dix-huit"),
+        ("en", "+33612345678", "zero six one two three four five six seven eight"),
+        ("en", "+442079460958", "plus four four two zero seven nine four six zero nine five eight"),
+    ],
+)
+def test_a_number_is_read_back_as_it_is_dialled_here(language: str, phone: str, text: str) -> None:
+    assert said.words(said.number(language, phone, "FR")).endswith(f". {text}")
