@@ -3,8 +3,8 @@
 `python -m bench.redial [--open 100000] [--agents 6] [--seconds 40]`, or `python -m bench --only redial`. A whole
 Rappel, as installed: Asterisk, Postgres with fsync, the controller in a process of its own, the gate of outbound
 calls. The agents' telephones and the carrier's are of the bench. An agent hangs up; the time runs until the carrier
-has the INVITE to the customer who is called for that agent. It holds the end of the old call, the matching, the claim,
-what the gate reads and writes, both durable, and Asterisk's dialplan.
+has the INVITE to the customer who is called for that agent. It holds the end of the old call, the matching, the
+claim, what the gate reads and writes, both durable, and Asterisk's dialplan.
 """
 
 from __future__ import annotations
