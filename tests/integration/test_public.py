@@ -187,6 +187,29 @@ async def test_slots_are_booked_changed_and_cancelled(street: Street) -> None:
     assert (status, view["state"], view["final"]) == (200, "cancelled", True)
 
 
+HOSTILE = "\x00<script>\u202e'; drop table calls;--\r\n=cmd|'/C calc'!A0 {{7*7}} ${7*7} \U0001f600 \ufffe"
+
+
+async def test_hostile_text_is_kept_as_data_or_refused(street: Street) -> None:
+    about = {"name": HOSTILE[:80], "reference": HOSTILE[:60], "reason": HOSTILE, "data": {"x": HOSTILE}}
+    body = {
+        "queue": "support", "number": "+33639984702", "customer": about,
+        "origin": {"page": HOSTILE, "campaign": HOSTILE[:80], "medium": HOSTILE[:40], "referrer": HOSTILE},
+        "consent": {"text": HOSTILE, "version": "1", "ip": HOSTILE[:45]},
+    }  # fmt: skip
+    status, taken = await street.api("POST", "/callbacks", body, Idempotency_Key="a-hostile-key-'\"<>")
+    assert status == 201, taken
+    _, detail = await street.api("GET", f"/callbacks/{taken['request']['request_id']}")
+    assert "<script>" in detail["request"]["customer"]["reason"]
+    status, taken = await street.ask(name=HOSTILE[:80], reason=HOSTILE, reference=HOSTILE[:60], campaign=HOSTILE[:80])
+    assert status == 201, taken
+    for text in ("+33639984701\x00", "+33639984701'; drop", "+3363998470\u0661"):
+        status, problem = await street.api("POST", "/callbacks", {"queue": "support", "number": text})
+        assert (status, problem["code"]) == (422, "unreadable")
+        status, problem = await street.ask(number=text)
+        assert (status, problem["code"]) == (422, "number_unreadable")
+
+
 async def test_the_pages_and_scripts_are_served(street: Street) -> None:
     for path, kind in (
         ("/rappel.js", "text/javascript"),

@@ -25,6 +25,8 @@ from controller.callback.model import (
     When,
 )
 from controller.calls.callback.desk import Asked, CallbackDesk, Taken
+from controller.flow.prompts import LANGUAGES
+from controller.hours import zones
 from controller.outbound.model import Purpose
 from controller.ports import AgentDirectory, Clock, Token
 from controller.web.api.access import Scope, require_self
@@ -46,6 +48,7 @@ Text = Annotated[str, msgspec.Meta(max_length=500)]
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 Telephone = Annotated[str, msgspec.Meta(min_length=2, max_length=64, description="+33 6 …, or as in `country`")]
 Country = Annotated[str, msgspec.Meta(pattern="^(?:[A-Z]{2})?$", description="ISO 3166; without: the centre's")]
+Language = Annotated[str, msgspec.Meta(pattern=f"^(?:{'|'.join(LANGUAGES)})?$", description="without: the centre's")]
 _KEY = re.compile(r"[\x21-\x7e]{8,100}")
 _NUMBER_CODES = frozenset({"unreadable", "invalid", "kind", "country", "caller_id"})
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -98,7 +101,7 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     slot_at: Aware | None = None
     country: Country = ""
     zone: Annotated[str, msgspec.Meta(max_length=60, description="the customer's IANA zone")] = ""
-    language: Annotated[str, msgspec.Meta(max_length=8)] = ""
+    language: Language = ""
     purpose: Purpose | None = None
     first: First | None = None
     agent: Word | None = None
@@ -170,7 +173,7 @@ class NewCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ""
     )
     country: Country = ""
-    language: Annotated[str, msgspec.Meta(max_length=8)] = ""
+    language: Language = ""
     purpose: Purpose = Purpose.SERVICE
     customer: CustomerBody = CustomerBody()
 
@@ -251,6 +254,8 @@ class CallbackRoutes:
         body, token = request.body, request.token
         if body.when is When.SLOT and body.slot_at is None:
             raise Problem(UNPROCESSABLE, "slot_missing", "when: slot needs slot_at", "take one of /queues/…/slots")
+        if body.zone and body.zone not in zones():
+            raise Problem(UNPROCESSABLE, "zone_unknown", f"there is no zone '{body.zone}'", "such as Europe/Paris")
         if body.agent is not None:
             await known_account(self._directory, AgentId(body.agent))
         given = body.consent

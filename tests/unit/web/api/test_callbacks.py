@@ -169,6 +169,7 @@ async def test_what_the_desk_refuses_is_said_with_its_advice(api: Api, code: str
     "body",
     [
         {"queue": "ventes"}, {**ASK, "when": "slot"}, {**ASK, "when": "later"}, {**ASK, "priority": 10},
+        {**ASK, "zone": "Mars/Olympus"}, {**ASK, "language": "de"}, {**ASK, "language": "\x00"},
         {**ASK, "country": "France"}, {**ASK, "needs": {"vae": 6}}, {**ASK, "unknown": 1},
         {**ASK, "number": "x" * 65},
         {**ASK, "slot_at": "2026-11-24T12:00:00"}, {**ASK, "consent": {"text": "", "version": "1"}},
