@@ -41,6 +41,25 @@ from tests.rig.shop import Shop, open_page
 
 NUMBER = "+33639984701"
 HZ = {"customer": 700, "anne": 1300}
+RINGS_S = 4.5
+"""How long the customer lets it ring: longer than what the page is told from goes without being looked at again."""
+TITLES = """() => {
+  window.titles = [];
+  const dialog = document.querySelector("rappel-button").shadowRoot.querySelector("h2");
+  new MutationObserver(() => {
+    if (titles.at(-1) !== dialog.textContent) titles.push(dialog.textContent);
+  }).observe(dialog, { childList: true, characterData: true, subtree: true });
+}"""
+"""Keeps what the dialog's title was, in order."""
+STEPS = (
+    "On vous rappelle",
+    "Nous vous rappelons bientôt",
+    "Nous vous appelons…",
+    "Votre téléphone sonne",
+    "Vous avez décroché",
+    "Vous êtes en ligne",
+    "Merci !",
+)
 _WINDOW = 4000
 _LOUD = -25.0
 
@@ -110,7 +129,7 @@ async def street(
 async def picks_up(incoming: IncomingCall) -> None:
     """A customer who lets it ring for a while, answers, and presses the key to accept."""
     incoming.ring()
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(RINGS_S)
     call = incoming.answer(tone(HZ["customer"]))
     assert call is not None
     await asyncio.sleep(0.5)
@@ -134,6 +153,7 @@ async def _talked(street: Street, anne: Desk) -> str:
     """Let customer and agent talk and the customer hang up; return the call's id."""
     customer = await street.carrier.rung()
     await street.says("Votre téléphone sonne")
+    await street.says("Vous avez décroché")
     agent = await anne.rung(limit_s=10)
     assert agent.caller == NUMBER
     await street.says("Vous êtes en ligne")
@@ -155,8 +175,11 @@ async def test_from_the_button_to_the_report(street: Street) -> None:
     async with street.agents.at("anne", answers, hz=HZ["anne"]) as anne:
         await street.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         await expect(button).to_be_visible(timeout=10_000)
+        await street.page.evaluate(TITLES)
         await street.ask()
         call_id = await _talked(street, anne)
+        titles = await street.page.evaluate("titles")
+        assert titles == [step for step in STEPS if step in titles], "what is over came back"
         said = {"agent": "anne", "code": "vendu", "note": "un vélo"}
         await street.api("POST", f"/calls/{call_id}/disposition", said)
         assert len(street.carrier.numbers) == 1

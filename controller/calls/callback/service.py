@@ -121,9 +121,7 @@ class CallbackService:
         """See `CallbackDesk.progress`."""
         flight = self._dialler.flight_of(request_id)
         if flight is not None:
-            # The flight keeps the request as it was claimed.
-            dialled = msgspec.structs.replace(flight.request, state=RequestState.DIALLING)
-            return Progress(dialled, flight.attempt, 0, None)
+            return _in_flight(flight)
         request = await self._store.get(request_id)
         if request is None:
             return None
@@ -150,9 +148,7 @@ class CallbackService:
 
     def flight_changed(self, flight: Flight) -> None:
         """An attempt has come further: who watches is told."""
-        state = flight.request.state if flight.attempt.outcome is not None else RequestState.DIALLING
-        request = msgspec.structs.replace(flight.request, state=state)
-        self.watchers.tell(Progress(request, flight.attempt, 0, None))
+        self.watchers.tell(_in_flight(flight))
 
     def changed(self, request: Request) -> None:
         """A request has changed: everybody is told."""
@@ -326,3 +322,9 @@ def _later(verdict: Verdict) -> bool:
 def _kept(changes: dict[str, Any]) -> dict[str, Any]:
     """Return what the end of an attempt does not write down by itself."""
     return {name: changes[name] for name in ("when", "slot_at", "slot_s", "promised_at", "number") if name in changes}
+
+
+def _in_flight(flight: Flight) -> Progress:
+    """Return how a request is whose attempt is in progress: the flight keeps it as it was when it was claimed."""
+    state = flight.request.state if flight.attempt.outcome is not None else RequestState.DIALLING
+    return Progress(msgspec.structs.replace(flight.request, state=state), flight.attempt, 0, None)
