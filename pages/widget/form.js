@@ -33,6 +33,7 @@ export class Form {
   offer() {
     if (this.untouched && !this.change && this.kind !== this.#kind()) this.button.show(new Form(this.button));
     else if (!this.#busy && this.times) this.#drawTimes();
+    if (this.talk) this.talk.hidden = !this.button.now?.offer.voice;
   }
 
   /** "voice" or "none" where no call-back is offered, else "". */
@@ -168,7 +169,7 @@ export class Form {
   /** Talking from the page, where that is offered and can work. */
   #talk() {
     const { button } = this;
-    if (!button.now.offer.voice || !navigator.mediaDevices) return null;
+    if (!navigator.mediaDevices) return null;
     const ticket = () =>
       this.#worked((work, key) =>
         button.call(`${button.path}/voice`, {
@@ -178,14 +179,17 @@ export class Form {
           signal: button.signal,
         }),
       );
-    return h("button.talk", { type: "button", click: () => button.show(new Talk(button, this, ticket)) }, button.say("talk"));
+    const hidden = !button.now.offer.voice;
+    const click = () => button.show(new Talk(button, this, ticket));
+    return (this.talk = h("button.talk", { type: "button", hidden, click }, button.say("talk")));
   }
 
   /** Nothing but talking is offered, or nothing at all. */
   #drawTalk() {
-    this.first = this.#talk();
-    const text = this.button.say(this.first ? "talk_text" : "closed");
-    return h("div", {}, h("p", {}, text), h("div.actions", {}, this.first), this.#foot());
+    const talk = this.#talk();
+    const can = talk && !talk.hidden;
+    if (can) this.first = talk;
+    return h("div", {}, h("p", {}, this.button.say(can ? "talk_text" : "closed")), h("div.actions", {}, talk), this.#foot());
   }
 
   /** The other ways; a hosted page says them itself. */
