@@ -21,10 +21,10 @@ from controller.runtime.example_agents import AGENTS
 _LIMIT_S: Final = 10.0
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _POLICY: Final = (
-    "default-src 'none'; style-src 'self'; script-src {rappel}; connect-src 'self' {rappel}; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    "default-src 'none'; style-src 'self'; script-src {rappel}; connect-src 'self' {rappel} {socket};"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-"""What a page with the button needs: Rappel's scripts, and Rappel to talk to."""
+"""What a page with the button needs: Rappel's scripts and Rappel to talk to; its WebSocket to talk from the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,9 @@ class ExamplePages:
         return wanted if wanted in self._agents else self._agents[0]
 
     def _page(self, text: str) -> web.Response:
+        base = self._rappel.base
         headers = {
-            "Content-Security-Policy": _POLICY.format(rappel=self._rappel.base),
+            "Content-Security-Policy": _POLICY.format(rappel=base, socket=base.replace("http", "ws", 1)),
             hdrs.CACHE_CONTROL: "no-store",
         }
         return web.Response(text=text, content_type="text/html", headers=headers)

@@ -61,6 +61,7 @@ async def test_pages_include_rappels_script_under_a_strict_policy(session, api, 
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+    assert f"{api.base} {api.base.replace('http', 'ws')};" in policy
     assert "<style" not in text
     assert "rappel_secret" not in text
 
