@@ -41,7 +41,9 @@ class Crashes:
         self._counts = Counter(ledger.read_text().split()) if ledger.exists() else Counter()
 
     def perhaps(self, point: str) -> bool:
-        """Decide whether to die at `point`, and write it down."""
+        """Decide whether to die at `point`, and write it down. Nobody dies before there is a ledger."""
+        if not self._ledger.exists():
+            return False
         probability = _SURE_P if self._counts[point] < self._eager else self._rate
         if random.random() >= probability:
             return False

@@ -73,6 +73,7 @@ class Seen:
     headers: dict[str, str] = field(default_factory=dict)
     tag: str = ""
     media: Media | None = None
+    sdp: str = ""
     last: bytes = b""
     """What was answered last, for those who ask again."""
     acknowledged: bool = False
@@ -145,7 +146,9 @@ class Witness(asyncio.DatagramProtocol):
         dialog = headers["call-id"]
         known = self._dialogs.get(dialog)
         if known is not None:
-            if known.last:
+            if headers["cseq"] != known.headers["cseq"]:
+                self._send(self._message(headers, "200 OK", known.tag, known.sdp), addr)
+            elif known.last:
                 self._send(known.last, addr)
             return
         number = re.sub(r"^INVITE sips?:([^@;>]*).*", r"\1", start)
@@ -207,6 +210,7 @@ class Witness(asyncio.DatagramProtocol):
             f"m=audio {media.port} RTP/AVP 8 {_EVENT}\r\na=rtpmap:8 PCMA/8000\r\n"
             f"a=rtpmap:{_EVENT} telephone-event/8000\r\na=fmtp:{_EVENT} 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
         )
+        seen.sdp = sdp
         self._reply(seen, "200 OK", sdp)
         self._start(self._until_acknowledged(seen))
         keys = [] if seen.mood is Mood.MACHINE else list(_KEY_AFTER_S)
