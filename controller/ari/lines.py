@@ -7,7 +7,7 @@ other people's telephones nobody tells us; they are tried again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final
 
 import structlog
@@ -22,21 +22,31 @@ from controller.errors import ChannelGone, TelephonyError
 log = structlog.get_logger(__name__)
 
 MAX_WATCHERS: Final = 1000
+LOOK_S: Final = 2.0
+_IDLE: Final = "NOT_INUSE"
+SETTLE_S: Final = 1.0
+"""A call that was just refused is over by then, and is not taken for the one that keeps the line busy."""
 
 
 class OwnLines:
     """Watches `endpoint` (`PJSIP/1002`); with "" there is none, and nothing is known of any line."""
 
-    def __init__(self, application: str, transport: Transport, endpoint: str) -> None:
+    def __init__(self, application: str, transport: Transport, endpoint: str, settle_s: float = SETTLE_S) -> None:
         self._application = application
         self._transport = transport
         self._endpoint = endpoint
+        self._settle_s = settle_s
         self._watchers: dict[int, Callable[[], None]] = {}
+        self._armed: set[int] = set()
+        """Those of them whose line was seen in use, and who are told when it is free."""
         self._last = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Watch no more."""
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -55,50 +65,63 @@ class OwnLines:
         return LineState.BUSY if found.channel_ids else LineState.FREE
 
     def when_free(self, told: Callable[[], None]) -> Callable[[], None]:
-        """Call `told` once, when the line is free (perhaps it is already); return what ends the watching."""
+        """Call `told` once, when the line frees that is in use `SETTLE_S` from now; return what ends the watching."""
         self._last += 1
         number = self._last
         if self._endpoint and len(self._watchers) < MAX_WATCHERS:
             self._watchers[number] = told
-            self._start(self._subscribe())
+            self._start(self._watch(number))
 
         def end() -> None:
             self._watchers.pop(number, None)
+            self._armed.discard(number)
 
         return end
 
     def note(self, event: AnyEvent) -> None:
         """Take note of an event that belongs to no call."""
-        if (
-            isinstance(event, models.DeviceStateChanged)
-            and self._watchers
-            and event.device_state.name == self._endpoint
-        ):
-            self._start(self._look())
+        if isinstance(event, models.DeviceStateChanged):
+            device = event.device_state
+            if device.name == self._endpoint and device.state == _IDLE:
+                self._tell()
 
     def connected(self) -> None:
         """Asterisk is there (again), perhaps another one, which knows of no subscription."""
         if self._watchers:
-            self._start(self._subscribe())
+            self._start(self._look())
 
-    async def _subscribe(self) -> None:
+    async def _watch(self, number: int) -> None:
+        await asyncio.sleep(self._settle_s)
+        if number in self._watchers:
+            self._armed.add(number)
+            # One that is not in use said of itself that it is busy: nobody would tell us when it is no more.
+            await self._look(unless=(number,))
+
+    async def _look(self, unless: Collection[int] = ()) -> None:
+        """Look how the line is, and tell those who wait for it if it is free; those of `unless` wait in vain."""
         source = [f"deviceState:{self._endpoint}"]
         try:
             await self._transport.request(ari.applications_subscribe(self._application, event_source=source))
-        except TelephonyError as error:
-            log.debug("ari_line_not_watched", endpoint=self._endpoint, error=str(error))
-            return  # at the next connection
-        await self._look()
-
-    async def _look(self) -> None:
-        try:
             state = await self.state()
         except TelephonyError as error:
             log.debug("ari_line_not_seen", endpoint=self._endpoint, error=str(error))
-            return
+            return  # at the next connection
         if state is LineState.FREE:
-            watchers, self._watchers = self._watchers, {}
-            for told in watchers.values():
+            self._tell(unless)
+        elif self._armed and self._timer is None:
+            # An event may be missed, as while Asterisk starts and a telephone registers.
+            self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._timer = None
+        if self._armed:
+            self._start(self._look())
+
+    def _tell(self, unless: Collection[int] = ()) -> None:
+        for number in sorted(self._armed):
+            self._armed.discard(number)
+            told = self._watchers.pop(number, None)
+            if told is not None and number not in unless:
                 told()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

@@ -42,7 +42,8 @@ class Originator(Protocol):
         """Return how the telephone behind `number` is, when it is one of our own endpoints; else `UNKNOWN`."""
 
     def when_free(self, number: Number, told: Callable[[], None]) -> Callable[[], None]:
-        """Call `told` once, when that telephone is free: at once perhaps, never when it is unknown.
+        """Call `told` once, when that telephone ends the call that it is in a second from now.
 
-        Returns what ends the watching. It ends with the controller.
+        Never when it is in none then: one that only says that it is busy is tried again by the clock; and never when
+        it is unknown. Returns what ends the watching, which also ends with the controller.
         """

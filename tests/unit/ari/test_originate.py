@@ -12,6 +12,7 @@ from controller.ari.attempts import attempt_of, halves
 from controller.ari.connection import Snapshot
 from controller.ari.events import AnyEvent
 from controller.ari.generated import models
+from controller.ari.lines import OwnLines
 from controller.ari.operation import Operation
 from controller.ari.originate import AriOriginator
 from controller.ari.router import Router
@@ -428,44 +429,67 @@ async def test_of_other_people_s_lines_nothing_is_known(place: Place) -> None:
     assert place.asterisk.asked == []
 
 
-async def test_our_own_line_is_watched_until_it_is_free() -> None:
-    place = Place(TrunkNumbers(endpoint="PJSIP/1002"))
-    free: list[str] = []
-    for state, expected in (("offline", LineState.AWAY), ("online", LineState.FREE)):
-        place.asterisk.answers["endpoints.get"] = endpoint(state)
-        assert await place.originator.line_state(NUMBER) is expected
+async def moments(number: int = 10) -> None:
+    """Let what was started go on."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def lines(place: Place) -> OwnLines:
     place.asterisk.answers["endpoints.get"] = endpoint("online", "1.1")
-    assert await place.originator.line_state(NUMBER) is LineState.BUSY
-    place.originator.when_free(NUMBER, lambda: free.append("told"))
-    place.originator.when_free(NUMBER, lambda: free.append("never"))()
-    for _ in range(5):
-        await asyncio.sleep(0)
-    place.originator.lines.note(device("BUSY"))
-    for _ in range(5):
-        await asyncio.sleep(0)
+    return OwnLines("rappel", place.asterisk, "PJSIP/1002", settle_s=0.0)
+
+
+async def test_how_our_own_line_is() -> None:
+    place = Place(TrunkNumbers(endpoint="PJSIP/1002"))
+    for found, expected in (
+        (endpoint("offline"), LineState.AWAY),
+        (endpoint("online"), LineState.FREE),
+        (endpoint("online", "1.1"), LineState.BUSY),
+        (GONE, LineState.AWAY),
+    ):
+        place.asterisk.answers["endpoints.get"] = found
+        assert await place.originator.line_state(NUMBER) is expected
+
+
+async def test_our_own_line_is_watched_until_it_is_free(place: Place, lines: OwnLines) -> None:
+    free: list[str] = []
+    lines.when_free(lambda: free.append("told"))
+    lines.when_free(lambda: free.append("never"))()
+    await moments()
+    lines.note(device("BUSY"))
+    await moments()
     assert free == []
     place.asterisk.answers["endpoints.get"] = endpoint("online")
-    place.originator.lines.note(device("NOT_INUSE"))
-    place.originator.lines.note(device("NOT_INUSE"))
-    for _ in range(5):
-        await asyncio.sleep(0)
+    lines.note(device("NOT_INUSE"))
+    lines.note(device("NOT_INUSE"))
+    await moments()
     assert free == ["told"]
-    place.asterisk.answers["endpoints.get"] = GONE
-    assert await place.originator.line_state(NUMBER) is LineState.AWAY
-    await place.originator.close()
+    await lines.close()
 
 
-async def test_a_line_that_cannot_be_watched_now_is_at_the_next_connection() -> None:
-    place = Place(TrunkNumbers(endpoint="PJSIP/1002"))
+async def test_a_line_that_is_in_no_call_is_not_waited_for(place: Place, lines: OwnLines) -> None:
+    free: list[str] = []
+    place.asterisk.answers["endpoints.get"] = endpoint("online")
+    lines.when_free(lambda: free.append("told"))
+    await moments()
+    lines.note(device("RINGING"))
+    lines.note(device("NOT_INUSE"))
+    await moments()
+    assert free == []
+
+
+async def test_a_line_that_cannot_be_seen_now_is_at_the_next_connection(place: Place, lines: OwnLines) -> None:
     free: list[str] = []
     place.asterisk.answers["applications.subscribe"] = AsteriskUnreachable("away")
+    lines.when_free(lambda: free.append("told"))
+    await moments()
     place.asterisk.answers["endpoints.get"] = endpoint("online")
-    place.originator.when_free(NUMBER, lambda: free.append("told"))
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert free == []
     place.asterisk.answers["applications.subscribe"] = None
-    place.originator.lines.connected()
-    for _ in range(5):
-        await asyncio.sleep(0)
+    lines.connected()
+    await moments()
+    assert free == ["told"]
+    lines.connected()
+    await moments()
     assert free == ["told"]
