@@ -91,7 +91,7 @@ class Call {
     session.on("icecandidate", ({ ready }) => setTimeout(ready, GATHER_MS));
     session.on("progress", () => this.onState("ringing", {}));
     session.on("confirmed", () => this.talk());
-    session.on("ended", ({ originator }) => this.end("ended", { by: originator === "local" ? "you" : "us" }));
+    session.on("ended", ({ originator }) => this.hungUp(originator === "local"));
     session.on("failed", ({ cause, originator }) => this.failed(cause, originator));
   }
 
@@ -118,6 +118,12 @@ class Call {
       if (!this.heard) this.fail("media");
     }, MEDIA_MS);
     this.stops.push(() => clearTimeout(timer));
+  }
+
+  hungUp(locally) {
+    // Asterisk gives a call up whose sound finds no way.
+    if (!locally && !this.heard) this.fail("media");
+    else this.end("ended", { by: locally ? "you" : "us" });
   }
 
   failed(cause, originator) {

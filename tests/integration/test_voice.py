@@ -6,7 +6,9 @@ Who hears whom is told by the tone that each says.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from controller.web.pages import listen
 from tests.rig import freeports
 from tests.rig.agents import FIRST_NUMBER, write_queues
 from tests.rig.browser import Tab, browsing, open_tab, write_tone
-from tests.rig.centre import Centre, until
+from tests.rig.centre import Centre, Process, ready, until
 from tests.rig.stage import HZ, Stage, staged
 
 QUEUES = {"aide": {"ring": "10s"}}
@@ -39,8 +41,9 @@ SCRIPT = """
 const states = [], qualities = [];
 const Real = RTCPeerConnection;
 let connection, analyser;
-window.RTCPeerConnection = function (...all) {
-  connection = new Real(...all);
+window.RTCPeerConnection = function (configuration) {
+  connection = new Real(configuration);
+  if (window.blocked) block(connection);
   connection.addEventListener("track", ({ track }) => {
     const context = new AudioContext();
     analyser = context.createAnalyser();
@@ -49,6 +52,19 @@ window.RTCPeerConnection = function (...all) {
   });
   return connection;
 };
+/** Let neither side know an address of the other that it can reach. */
+function block(connection) {
+  const elsewhere = (sdp) => sdp.replace(/(a=candidate:\\S+ \\d udp \\d+ )\\S+/gi, "$1203.0.113.9");
+  const local = Object.getOwnPropertyDescriptor(Real.prototype, "localDescription").get;
+  Object.defineProperty(connection, "localDescription", {
+    get() {
+      const found = local.call(connection);
+      return found && { type: found.type, sdp: elsewhere(found.sdp) };
+    },
+  });
+  const set = connection.setRemoteDescription.bind(connection);
+  connection.setRemoteDescription = ({ type, sdp }) => set({ type, sdp: elsewhere(sdp) });
+}
 // Tones would be taken for noise and removed.
 async function rawMicrophone() {
   const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
@@ -169,15 +185,15 @@ class Shop:
         """Wait until nothing is left of any call."""
 
         async def empty() -> bool:
-            return not await self.lines() and not await self.centre.channels() and not self.voice.calls
+            unused = self.centre.parts is None or not self.voice.calls
+            return unused and not await self.lines() and not await self.centre.channels()
 
         await until(empty, 15)
 
 
-@pytest_asyncio.fixture
-async def shop(centre: Centre, shop_port: int) -> AsyncIterator[Shop]:
-    """The shop's page, under a strict policy, on an origin of its own."""
-    shop = Shop(centre, shop_port)
+@asynccontextmanager
+async def selling(shop: Shop) -> AsyncIterator[None]:
+    """Serve the shop's page, under a strict policy, on an origin of its own."""
     policy = (
         f"default-src 'none'; script-src 'self' {shop.base}; "
         f"connect-src {shop.base} {shop.base.replace('http', 'ws')}; "
@@ -195,17 +211,29 @@ async def shop(centre: Centre, shop_port: int) -> AsyncIterator[Shop]:
     app.router.add_get("/", page)
     app.router.add_get("/page.js", script)
     listener = await listen(app, "127.0.0.1", shop.port)
-    assert shop.centre.parts is not None
-    await until(_on(shop), 10)
-    yield shop
-    await listener.close()
+    try:
+        yield
+    finally:
+        await listener.close()
 
 
-def _on(shop: Shop):
-    async def on() -> bool:
+@pytest_asyncio.fixture
+async def shop(centre: Centre, shop_port: int) -> AsyncIterator[Shop]:
+    """The shop, and a controller that is ready for calls from its page."""
+    shop = Shop(centre, shop_port)
+
+    async def ready() -> bool:
         return shop.voice.on
 
-    return on
+    async with selling(shop):
+        await until(ready, 10)
+        yield shop
+
+
+async def press_talk(tab: Tab) -> None:
+    """Do what a visitor does until the call begins."""
+    for name in ("Parler à un conseiller", "Parler depuis cette page", "Démarrer l'appel"):
+        await tab.page.get_by_role("button", name=name).click(timeout=20_000)
 
 
 async def hears(tab: Tab, hz: int, limit_s: float = 8.0) -> None:
@@ -244,11 +272,7 @@ async def test_from_the_button_to_the_talk(stage: Stage, shop: Shop, browser: Br
     await stage.ready("anne")
     tab = await open_tab(browser, f"{shop.origin}/?script=rappel.js")
     page = tab.page
-    for name in ("Parler à un conseiller", "Parler depuis cette page"):
-        await page.get_by_role("button", name=name).click(timeout=20_000)
-    start = page.get_by_role("button", name="Démarrer l'appel")
-    await start.wait_for(timeout=20_000)
-    await start.click()
+    await press_talk(tab)
     call = await stage.joined("anne", limit_s=20)
     await hears(tab, HZ["anne"])
     await page.get_by_role("group", name="Clavier").wait_for()
@@ -258,6 +282,18 @@ async def test_from_the_button_to_the_talk(stage: Stage, shop: Shop, browser: Br
     await page.get_by_text("Appel terminé").first.wait_for()
     await shop.cleared()
     assert tab.console == []
+
+
+async def test_a_network_that_blocks_the_sound_is_said(stage: Stage, shop: Shop, browser: Browser):
+    await stage.ready("anne")
+    tab = await open_tab(browser, shop.origin)
+    await tab.run("window.blocked = true")
+    await shop.call(tab, shop.ticket())
+    call = await stage.joined("anne", limit_s=15)
+    await tab.until("last() === 'failed'", 15)
+    assert await tab.run("states.at(-1)[1]") == "media"
+    assert await call.wait_ended(5)
+    await shop.cleared()
 
 
 async def test_an_agent_hangs_up(stage: Stage, shop: Shop, browser: Browser):
@@ -320,13 +356,58 @@ async def test_a_ticket_is_good_once_for_one_site_and_for_a_minute(stage: Stage,
     await shop.cleared()
 
 
-async def test_what_an_earlier_controller_left_is_cleared(
-    stage: Stage, shop: Shop, browser: Browser, database: str, folder: Path, audio_cache: Path
+async def test_asterisk_that_dies_is_told_to_the_page_and_forgets_the_line(
+    stage: Stage, shop: Shop, browser: Browser
 ):
+    await stage.ready("anne")
+    tab = await open_tab(browser, shop.origin)
+    await shop.call(tab, shop.ticket())
+    await stage.joined("anne", limit_s=15)
+    await tab.until("last() === 'talking'")
+    await shop.centre.asterisk.kill()
+    await tab.until("last() === 'failed'")
+    assert await tab.run("states.at(-1)[1]") == "lost"
+    await shop.centre.asterisk.start()
+    await shop.cleared()
+    await until(_possible(shop), 10)
+
+
+def _possible(shop: Shop) -> Callable[[], Awaitable[bool]]:
+    async def possible() -> bool:
+        found = shop.ask()
+        return isinstance(found, Ticket) or found.code == "not_now"  # Anne's telephone registers again later
+
+    return possible
+
+
+async def test_a_controller_that_is_killed_leaves_no_call_and_no_line(
+    process: tuple[Centre, Process], shop_port: int, phone: Phone, browser: Browser
+):
+    """The page has lost the way to hang up: the next controller ends what is left, and the agent is free again."""
+    centre, controller = process
+    shop = Shop(centre, shop_port)
+    async with selling(shop), staged(centre, phone, list(QUEUES)) as stage:
+        await stage.ready("anne")
+        tab = await open_tab(browser, f"{shop.origin}/?script=rappel.js")
+        await press_talk(tab)
+        call = await stage.joined("anne", limit_s=20)
+        await hears(tab, HZ["anne"])
+        assert len(await shop.lines()) == 1
+        controller.kill(signal.SIGKILL)
+        await controller.ended()
+        await tab.page.get_by_text("La connexion a été coupée.").first.wait_for()
+        await controller.start()
+        await ready(centre)
+        assert await call.wait_ended(15)
+        await shop.cleared()
+        record = await centre.record("")
+        assert record.call.ended_at is not None
+
+
+async def test_what_an_earlier_controller_left_is_cleared(stage: Stage, shop: Shop):
     """Its pages have lost the relay; nobody could hang up, and nobody could use the line."""
     centre = shop.centre
     assert centre.parts is not None
-    await stage.ready("anne")
     lines = centre.parts.driver.pages
     for number in range(3):
         facts = PageFacts(site="boutique", number=str(FIRST_NUMBER))
