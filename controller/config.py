@@ -193,7 +193,7 @@ class Callbacks(Section):
     in_line: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
     """Call-backs of a queue that stand in the line at once; the others wait in Postgres."""
     most_dials: Positive = 100
-    """Customers who are being called, or talk after that, at once."""
+    """Customers who are being called, or have not accepted yet, at once."""
 
 
 class Config(Section):

@@ -107,6 +107,7 @@ class Books:
                 again_s = min(2 * again_s, _AGAIN_MOST_S)
             else:
                 break
+        await self._settle(ended)
         await around.files.drop(flight.attempt_id)
         flight.over(ended, request)
         log.info(
@@ -116,6 +117,17 @@ class Books:
             request=flight.request.state.value,
         )
         around.changed(flight)
+
+    async def _settle(self, ended: Ended) -> None:
+        """Say how long it was talked, for its cost: the way out has not seen all of what was taken up."""
+        flight = self._flight
+        if not flight.taken_up or flight.answered_at is None:
+            return
+        talk_s = max((ended.at - flight.answered_at).total_seconds(), 0.0)
+        try:
+            await self._around.exit.ended(flight.attempt_id, flight.attempt.number, talk_s)
+        except StoreError as error:  # what it may cost at most stays reserved
+            log.warning("callbacks.not_settled", attempt=flight.attempt_id, error=str(error))
 
     async def _amended(self, ended: Ended, request: Request | None) -> Request | None:
         """Return the request after its attempt, with what the customer has asked for instead."""

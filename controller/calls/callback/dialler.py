@@ -154,7 +154,7 @@ class Dialler:
     def _may_dial(self) -> bool:
         return (
             self.leader.may_dial()
-            and len(self._pursuits) < self._settings.most_dials
+            and sum(not pursuit.flight.queued for pursuit in self._pursuits.values()) < self._settings.most_dials
             and self._clock.monotonic() >= self._rests_until
         )
 

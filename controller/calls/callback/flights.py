@@ -65,6 +65,8 @@ class Flight(msgspec.Struct, kw_only=True):
     cancelled: str = ""
     """Why it is being ended; "" as long as it is not."""
     ended: Ended | None = None
+    taken_up: bool = False
+    """An earlier controller has had it: not all of it was seen here."""
 
     @property
     def plan_first(self) -> First:

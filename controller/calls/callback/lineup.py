@@ -13,7 +13,7 @@ from datetime import datetime
 
 import structlog
 
-from controller.acd.model import AgentId, Entry, EntryId, EntryKind
+from controller.acd.model import AgentId, Entry, EntryId, EntryKind, OfferOutcome
 from controller.callback.model import CallbackPlan, Request, RequestId
 from controller.calls.asks import Assigned, QueueClosed
 from controller.calls.callback.means import Line
@@ -97,6 +97,12 @@ class Lineup:
         """Take everything out of the line: nothing may be dialled just now."""
         for request_id in list(self._there):
             self.remove(request_id)
+
+    def _give_back(self, request_id: RequestId, ask: Assigned) -> None:
+        """Nobody is dialled just now: the agents are for others, and what waits looks again later."""
+        self.clear()
+        for agent in ask.agents:
+            self._line.offer_ended(EntryId(request_id), agent.agent, OfferOutcome.WITHDRAWN)
 
     # --- looking ----------------------------------------------------------------------------------------------
 
@@ -187,9 +193,10 @@ class Lineup:
             return False
         match ask:
             case Assigned():
-                if not self._assigned(known[0], ask):
-                    return False
-                self.remove(request_id)
+                if self._assigned(known[0], ask):
+                    self.remove(request_id)
+                else:
+                    self._give_back(request_id, ask)
             case QueueClosed():
                 del self._there[request_id]
             case _:

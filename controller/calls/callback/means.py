@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from controller.acd.model import AgentAccount, AgentId, Entry, EntryId, Refused
+from controller.acd.model import AgentAccount, AgentId, Entry, EntryId, OfferOutcome, Refused
 from controller.callback.model import AttemptId, Outcome
 from controller.calls.distribution.holding import Holding
 from controller.calls.outbound.ports import DialNews, DialState
@@ -30,7 +30,7 @@ class Settings:
     in_line: int = 200
     """Call-backs of a queue that stand in the floor's line at once."""
     most_dials: int = 100
-    """Customers who are being called at once."""
+    """Customers who are being called, or have not accepted yet, at once."""
 
 
 class Line(Protocol):
@@ -44,6 +44,9 @@ class Line(Protocol):
 
     def withdraw(self, entry: EntryId) -> None:
         """Take an entry out of the line without a word."""
+
+    def offer_ended(self, entry: EntryId, agent: AgentId, outcome: OfferOutcome) -> None:
+        """See `Places.offer_ended`."""
 
     def position(self, entry: EntryId) -> int:
         """See `Places.position`."""

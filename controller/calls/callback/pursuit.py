@@ -92,6 +92,7 @@ class Pursuit:
         """Go on with an attempt of an earlier controller, or of one that has gone."""
         flight, around = self.flight, self._around
         log.info("callbacks.taken_up", attempt=flight.attempt_id, asked=flight.asked, foreign=self._foreign)
+        flight.taken_up = True
         around.exit.follow(flight.attempt_id, self.tell)
         self._look_at = around.clock.monotonic()
         self._ring_until = self._look_at + flight.plan.ring_s

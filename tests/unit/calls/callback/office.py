@@ -170,7 +170,7 @@ class Office:
         ends = self.clock.monotonic() + limit_s
         while not condition():
             assert self.clock.monotonic() < ends, "it did not happen in time"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
     async def dialled(self, count: int = 1) -> AttemptId:
         """Wait until so many dials were made; return the attempt of the last."""
