@@ -19,9 +19,8 @@ from controller.callback.model import (
     Source,
     When,
 )
-from controller.calls.callback.store import Lease
+from controller.calls.callback.store import CallbackStore, Lease
 from controller.outbound.model import Number, Purpose
-from controller.postgres.callbacks import PostgresCallbacks
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -64,13 +63,13 @@ def attempt(of: Request, **more: object) -> Attempt:
     return msgspec.structs.replace(plain, **more)
 
 
-async def held(callbacks: PostgresCallbacks, node: str = "one", ttl_s: float = 30.0) -> Lease:
+async def held(callbacks: CallbackStore, node: str = "one", ttl_s: float = 30.0) -> Lease:
     lease = await callbacks.lease(node, ttl_s)
     assert lease is not None
     return lease
 
 
-async def claimed(callbacks: PostgresCallbacks, of: Request | None = None) -> Attempt:
+async def claimed(callbacks: CallbackStore, of: Request | None = None) -> Attempt:
     """An attempt for a request that was just added."""
     asked = of or request()
     assert (await callbacks.add(asked)).new
@@ -80,7 +79,7 @@ async def claimed(callbacks: PostgresCallbacks, of: Request | None = None) -> At
 
 
 async def ended(
-    callbacks: PostgresCallbacks, of: Attempt, outcome: Outcome, state: RequestState, **more: object
+    callbacks: CallbackStore, of: Attempt, outcome: Outcome, state: RequestState, **more: object
 ) -> Request | None:
     return await callbacks.end_attempt(
         of.attempt_id,

@@ -2,24 +2,42 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 
 import asyncpg
 import pytest
 
 from controller.callback.model import AttemptState, RequestState
-from controller.calls.callback.store import Lease
+from controller.calls.callback.store import CallbackStore, Lease
+from controller.calls.clock import SystemClock
 from controller.postgres.callbacks import PostgresCallbacks
 from controller.postgres.statements import statement
 from controller.postgres.store import PostgresStore
 from tests.contract.postgres.callbacks import DAY, NOW, attempt, held, request
+from tests.rig.callbackstore import MemoryCallbacks, Tables
+
+
+@pytest.fixture(params=["postgres", "memory"])
+def process(request: pytest.FixtureRequest) -> Callable[[], CallbackStore]:
+    """Gives what one more controller has of the call-backs: of the real ones, and of those of simulations."""
+    if request.param == "memory":
+        tables = Tables(SystemClock())
+        return lambda: MemoryCallbacks(tables)
+    store: PostgresStore = request.getfixturevalue("store")
+    return lambda: PostgresCallbacks(store)
 
 
 @pytest.fixture
-def callbacks(store: PostgresStore) -> PostgresCallbacks:
+def callbacks(process: Callable[[], CallbackStore]) -> CallbackStore:
+    return process()
+
+
+@pytest.fixture
+def postgres(store: PostgresStore) -> PostgresCallbacks:
     return PostgresCallbacks(store)
 
 
-async def test_one_of_many_claims_wins(callbacks: PostgresCallbacks):
+async def test_one_of_many_claims_wins(callbacks: CallbackStore):
     asked = [request() for _ in range(10)]
     for each in asked:
         await callbacks.add(each)
@@ -32,7 +50,7 @@ async def test_one_of_many_claims_wins(callbacks: PostgresCallbacks):
     assert {each.attempt_id for each in await callbacks.in_flight()} == {each.attempt_id for each in won}
 
 
-async def test_a_claim_needs_one_who_waits(callbacks: PostgresCallbacks):
+async def test_a_claim_needs_one_who_waits(callbacks: CallbackStore):
     lease = await held(callbacks)
     scheduled = request(state=RequestState.SCHEDULED, due_at=NOW + DAY)
     over = request(expires_at=NOW)
@@ -43,7 +61,7 @@ async def test_a_claim_needs_one_who_waits(callbacks: PostgresCallbacks):
     assert await callbacks.in_flight() == []
 
 
-async def test_a_claim_whose_fate_was_unknown_is_sent_again(callbacks: PostgresCallbacks):
+async def test_a_claim_whose_fate_was_unknown_is_sent_again(callbacks: CallbackStore):
     asked = request()
     await callbacks.add(asked)
     lease = await held(callbacks)
@@ -54,8 +72,10 @@ async def test_a_claim_whose_fate_was_unknown_is_sent_again(callbacks: PostgresC
     assert len(await callbacks.attempts(asked.request_id)) == 1
 
 
-async def test_the_right_to_dial_is_one_and_its_token_grows(callbacks: PostgresCallbacks, store: PostgresStore):
-    other = PostgresCallbacks(store)
+async def test_the_right_to_dial_is_one_and_its_token_grows(
+    callbacks: CallbackStore, process: Callable[[], CallbackStore]
+):
+    other = process()
     first = await held(callbacks)
     assert await other.lease("two", 30) is None
     again = await held(callbacks)
@@ -72,10 +92,10 @@ async def test_the_right_to_dial_is_one_and_its_token_grows(callbacks: PostgresC
 
 
 async def test_a_process_that_comes_back_waits_for_its_own_right_to_be_over(
-    callbacks: PostgresCallbacks, store: PostgresStore
+    callbacks: CallbackStore, process: Callable[[], CallbackStore]
 ):
     first = await held(callbacks, ttl_s=1.0)
-    restarted = PostgresCallbacks(store)
+    restarted = process()
     assert await restarted.lease("one", 1.0) is None
     async with asyncio.timeout(10):
         while (second := await restarted.lease("one", 1.0)) is None:
@@ -84,47 +104,47 @@ async def test_a_process_that_comes_back_waits_for_its_own_right_to_be_over(
 
 
 async def test_whose_forerunner_has_ended_has_the_right_at_once_and_the_dead_one_has_none(
-    callbacks: PostgresCallbacks, store: PostgresStore
+    callbacks: CallbackStore, process: Callable[[], CallbackStore]
 ):
     asked = request()
     await callbacks.add(asked)
     first = await held(callbacks)
-    successor = PostgresCallbacks(store)
+    successor = process()
     assert await successor.lease("one", 30, forerunner=first.token + 1) is None
     second = await successor.lease("one", 30, forerunner=first.token)
     assert second is not None
     assert second.token == first.token + 1
     assert await callbacks.claim(attempt(asked), first) is None  # still on its way when the process was killed
     assert await successor.claim(attempt(asked), second) is not None
-    assert await PostgresCallbacks(store).lease("two", 30, forerunner=first.token) is None
+    assert await process().lease("two", 30, forerunner=first.token) is None
 
 
-async def test_a_claim_without_the_right_is_refused(callbacks: PostgresCallbacks, store: PostgresStore):
+async def test_a_claim_without_the_right_is_refused(postgres: PostgresCallbacks, store: PostgresStore):
     asked = request()
-    await callbacks.add(asked)
-    lease = await held(callbacks)
+    await postgres.add(asked)
+    lease = await held(postgres)
     pool = await store.pool()
     await pool.execute("update callback_lease set until = now()")
-    assert await callbacks.claim(attempt(asked), lease) is None  # over by the database's clock
+    assert await postgres.claim(attempt(asked), lease) is None  # over by the database's clock
     other = PostgresCallbacks(store)
     await held(other, "two")
-    assert await callbacks.claim(attempt(asked), lease) is None  # another one's
-    assert await callbacks.claim(attempt(asked), Lease("one", 99, lease.until)) is None
-    found = await callbacks.get(asked.request_id)
+    assert await postgres.claim(attempt(asked), lease) is None  # another one's
+    assert await postgres.claim(attempt(asked), Lease("one", 99, lease.until)) is None
+    found = await postgres.get(asked.request_id)
     assert found is not None
     assert found.state is RequestState.WAITING
 
 
-async def test_a_right_that_changes_hands_during_a_claim(callbacks: PostgresCallbacks, store: PostgresStore):
+async def test_a_right_that_changes_hands_during_a_claim(postgres: PostgresCallbacks, store: PostgresStore):
     """The claim waits for the other one to have taken it, and fails."""
     asked = request()
-    await callbacks.add(asked)
-    lease = await held(callbacks)
+    await postgres.add(asked)
+    lease = await held(postgres)
     async with (await store.pool()).acquire() as other:
         taking = other.transaction()
         await taking.start()
         await other.execute("update callback_lease set token = token + 1, node = 'two'")
-        claim = asyncio.create_task(callbacks.claim(attempt(asked), lease))
+        claim = asyncio.create_task(postgres.claim(attempt(asked), lease))
         await waits_for_a_lock(store)
         assert not claim.done()
         await taking.commit()

@@ -23,12 +23,14 @@ from controller.callback.model import (
     When,
 )
 from controller.calls.callback.store import Added, CallbackStore, Lease, NumberTaken, SlotTaken
+from controller.calls.clock import SystemClock
 from controller.errors import StoreConflict, StoreError
 from controller.outbound.model import Number, Purpose
 from controller.postgres import callbacks as callbacks_module
 from controller.postgres.callbacks import PostgresCallbacks
 from controller.postgres.store import PostgresStore
 from tests.contract.postgres.callbacks import DAY, MINUTE, NOW, attempt, claimed, ended, held, request
+from tests.rig.callbackstore import MemoryCallbacks, Tables
 
 WHOLE = {
     "when": When.SLOT,
@@ -53,12 +55,20 @@ WHOLE = {
 }
 
 
+@pytest.fixture(params=["postgres", "memory"])
+def callbacks(request: pytest.FixtureRequest) -> CallbackStore:
+    """The real one, and the one that simulations run on: they keep the same rules."""
+    if request.param == "memory":
+        return MemoryCallbacks(Tables(SystemClock()))
+    return PostgresCallbacks(request.getfixturevalue("store"))
+
+
 @pytest.fixture
-def callbacks(store: PostgresStore) -> PostgresCallbacks:
+def postgres(store: PostgresStore) -> PostgresCallbacks:
     return PostgresCallbacks(store)
 
 
-async def test_a_request_is_kept_whole(callbacks: PostgresCallbacks):
+async def test_a_request_is_kept_whole(callbacks: CallbackStore):
     store: CallbackStore = callbacks
     asked = request(**WHOLE)
     assert await store.add(asked) == Added(asked, new=True)
@@ -69,21 +79,21 @@ async def test_a_request_is_kept_whole(callbacks: PostgresCallbacks):
     assert await store.get(RequestId("'; --")) is None
 
 
-async def test_what_no_text_can_hold_costs_nobody_the_call(callbacks: PostgresCallbacks):
+async def test_what_no_text_can_hold_costs_nobody_the_call(callbacks: CallbackStore):
     asked = request(customer=Customer("a\0b", data={"\ud800x": "\0"}), origin=Origin(page="\udfff"))
     kept = (await callbacks.add(asked, idempotency_key="k\0")).request
     assert kept.customer == Customer("a�b", data={"�x": "�"})
     assert kept.origin.page == "�"
 
 
-async def test_the_same_request_again_is_the_same(callbacks: PostgresCallbacks):
+async def test_the_same_request_again_is_the_same(callbacks: CallbackStore):
     asked = request()
     await callbacks.add(asked)
     again = msgspec.structs.replace(asked, number=Number("+33199123456"))
     assert await callbacks.add(again) == Added(asked, new=False)
 
 
-async def test_a_number_has_one_open_request_for_a_queue(callbacks: PostgresCallbacks):
+async def test_a_number_has_one_open_request_for_a_queue(callbacks: CallbackStore):
     first = await claimed(callbacks, request(7))
     other = request(7)
     told = await callbacks.add(other, idempotency_key="another")
@@ -95,18 +105,22 @@ async def test_a_number_has_one_open_request_for_a_queue(callbacks: PostgresCall
     assert (await callbacks.add(other)).new
 
 
-async def test_a_key_brings_back_its_request_even_when_it_is_over(callbacks: PostgresCallbacks, store: PostgresStore):
+async def test_a_key_brings_back_its_request_even_when_it_is_over(callbacks: CallbackStore):
     asked = request(8)
     assert (await callbacks.add(asked, idempotency_key="key")).new
     await callbacks.cancel(asked.request_id, "changed my mind", NOW)
     told = await callbacks.add(request(9), idempotency_key="key")
     assert (told.request.request_id, told.new, told.same_key) == (asked.request_id, False, True)
     assert told.request.state is RequestState.CANCELLED
+
+
+async def test_a_key_is_forgotten(postgres: PostgresCallbacks, store: PostgresStore):
+    await postgres.add(request(8), idempotency_key="key")
     await (await store.pool()).execute("update callback_keys set expires_at = now()")
-    assert (await callbacks.add(request(9), idempotency_key="key")).new
+    assert (await postgres.add(request(9), idempotency_key="key")).new
 
 
-async def test_equal_requests_at_once_are_one(callbacks: PostgresCallbacks):
+async def test_equal_requests_at_once_are_one(callbacks: CallbackStore):
     told = await asyncio.gather(*(callbacks.add(request(5), idempotency_key="one click") for _ in range(20)))
     assert sum(each.new for each in told) == 1
     assert len({each.request.request_id for each in told}) == 1
@@ -116,14 +130,14 @@ async def test_equal_requests_at_once_are_one(callbacks: PostgresCallbacks):
     assert not any(each.same_key for each in told)
 
 
-async def test_one_key_for_other_numbers_at_once_is_one_request(callbacks: PostgresCallbacks):
+async def test_one_key_for_other_numbers_at_once_is_one_request(callbacks: CallbackStore):
     told = await asyncio.gather(*(callbacks.add(request(), idempotency_key="one click") for _ in range(20)))
     assert sum(each.new for each in told) == 1
     assert len({each.request.request_id for each in told}) == 1
     assert len(await callbacks.find()) == 1
 
 
-async def test_a_slot_s_last_places_go_to_so_many_and_no_more(callbacks: PostgresCallbacks):
+async def test_a_slot_s_last_places_go_to_so_many_and_no_more(callbacks: CallbackStore):
     asked = [request(**{**WHOLE, "agent": None}) for _ in range(20)]
     told = await asyncio.gather(*(callbacks.add(each, slot_limit=3) for each in asked), return_exceptions=True)
     assert sum(isinstance(each, Added) and each.new for each in told) == 3
@@ -143,12 +157,12 @@ async def test_a_slot_s_last_places_go_to_so_many_and_no_more(callbacks: Postgre
         ({"priority": 99_999}, "out of range"),
     ],
 )
-async def test_what_cannot_be_is_refused(callbacks: PostgresCallbacks, change: dict[str, object], said: str):
+async def test_what_cannot_be_is_refused(callbacks: CallbackStore, change: dict[str, object], said: str):
     with pytest.raises(StoreConflict, match=said):
         await callbacks.add(request(**change))
 
 
-async def test_the_line_is_ordered_as_the_floor_orders_it(callbacks: PostgresCallbacks):
+async def test_the_line_is_ordered_as_the_floor_orders_it(callbacks: CallbackStore):
     def at(minutes: float, **more: object) -> Request:
         return request(entered_at=NOW - minutes * MINUTE, **more)
 
@@ -162,7 +176,7 @@ async def test_the_line_is_ordered_as_the_floor_orders_it(callbacks: PostgresCal
     assert await callbacks.due(NOW, 3) == [eldest, elder, urgent, support]
 
 
-async def test_a_line_that_was_read_before_is_read_again_where_it_changed(callbacks: PostgresCallbacks):
+async def test_a_line_that_was_read_before_is_read_again_where_it_changed(callbacks: CallbackStore):
     first, second, third = (request() for _ in range(3))
     for each in (first, second):
         await callbacks.add(each)
@@ -174,7 +188,7 @@ async def test_a_line_that_was_read_before_is_read_again_where_it_changed(callba
     assert await callbacks.due(NOW) == [changed, third]
 
 
-async def test_what_falls_due_waits_and_what_is_over_expires(callbacks: PostgresCallbacks):
+async def test_what_falls_due_waits_and_what_is_over_expires(callbacks: CallbackStore):
     soon = request(state=RequestState.SCHEDULED, due_at=NOW + MINUTE, entered_at=NOW + MINUTE)
     late = request(state=RequestState.SCHEDULED, due_at=NOW + DAY, entered_at=NOW + DAY, expires_at=NOW + 2 * DAY)
     waiting = request(expires_at=NOW + 2 * MINUTE)
@@ -194,14 +208,12 @@ async def test_what_falls_due_waits_and_what_is_over_expires(callbacks: Postgres
     assert await callbacks.next_due_at() == NOW + DAY
 
 
-async def test_many_that_fall_due_at_once_come_in_steps(
-    callbacks: PostgresCallbacks, monkeypatch: pytest.MonkeyPatch
-):
+async def test_many_that_fall_due_at_once_come_in_steps(postgres: PostgresCallbacks, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(callbacks_module, "WAKE_ROWS", 4)
     for number in range(6):
-        await callbacks.add(request(state=RequestState.SCHEDULED, due_at=NOW + number * MINUTE))
-    assert len(await callbacks.due(NOW + DAY / 2)) == 4
-    assert len(await callbacks.due(NOW + DAY / 2)) == 6
+        await postgres.add(request(state=RequestState.SCHEDULED, due_at=NOW + number * MINUTE))
+    assert len(await postgres.due(NOW + DAY / 2)) == 4
+    assert len(await postgres.due(NOW + DAY / 2)) == 6
 
 
 STEPS = [
@@ -218,7 +230,7 @@ STEPS = [
 
 @pytest.mark.parametrize(("outcome", "state", "tries"), STEPS)
 async def test_an_attempt_ends_once_and_its_request_goes_on(
-    callbacks: PostgresCallbacks, outcome: Outcome, state: RequestState, tries: int
+    callbacks: CallbackStore, outcome: Outcome, state: RequestState, tries: int
 ):
     one = await claimed(callbacks)
     due_at = None if state in FINAL else NOW + 5 * MINUTE
@@ -234,7 +246,7 @@ async def test_an_attempt_ends_once_and_its_request_goes_on(
     assert await callbacks.in_flight() == []
 
 
-async def test_the_next_attempt_has_the_next_fence(callbacks: PostgresCallbacks):
+async def test_the_next_attempt_has_the_next_fence(callbacks: CallbackStore):
     one = await claimed(callbacks)
     back = await ended(callbacks, one, Outcome.BUSY, RequestState.SCHEDULED, due_at=NOW + MINUTE)
     assert back is not None
@@ -247,7 +259,7 @@ async def test_the_next_attempt_has_the_next_fence(callbacks: PostgresCallbacks)
     assert await callbacks.in_flight() == [two]
 
 
-async def test_another_time_moves_place_and_promise(callbacks: PostgresCallbacks):
+async def test_another_time_moves_place_and_promise(callbacks: CallbackStore):
     one = await claimed(callbacks)
     later = NOW + 3 * DAY
     moved = await ended(
@@ -259,14 +271,14 @@ async def test_another_time_moves_place_and_promise(callbacks: PostgresCallbacks
 
 
 @pytest.mark.parametrize("state", [RequestState.SCHEDULED, RequestState.WAITING, RequestState.FAILED])
-async def test_nobody_is_called_again_after_a_talk(callbacks: PostgresCallbacks, state: RequestState):
+async def test_nobody_is_called_again_after_a_talk(callbacks: CallbackStore, state: RequestState):
     one = await claimed(callbacks)
     with pytest.raises(StoreConflict, match="nobody_again_after_a_talk"):
         await ended(callbacks, one, Outcome.TALKED, state, due_at=NOW)
     assert await callbacks.in_flight() == [one]  # nothing of it was written
 
 
-async def test_an_attempt_goes_forward_whatever_order_the_news_come_in(callbacks: PostgresCallbacks):
+async def test_an_attempt_goes_forward_whatever_order_the_news_come_in(callbacks: CallbackStore):
     one = await claimed(callbacks)
     await callbacks.progress(one.attempt_id, AttemptState.ANSWERED, NOW + 3 * MINUTE)
     await callbacks.progress(one.attempt_id, AttemptState.RINGING, NOW + 2 * MINUTE, cost=0.25)
@@ -285,7 +297,7 @@ async def test_an_attempt_goes_forward_whatever_order_the_news_come_in(callbacks
         await callbacks.progress(one.attempt_id, AttemptState.ENDED, NOW)
 
 
-async def test_changed_until_it_is_dialled(callbacks: PostgresCallbacks):
+async def test_changed_until_it_is_dialled(callbacks: CallbackStore):
     asked = request()
     await callbacks.add(asked)
     at = NOW + DAY
@@ -307,7 +319,7 @@ async def test_changed_until_it_is_dialled(callbacks: PostgresCallbacks):
     assert await callbacks.change(RequestId("nobody"), {}, at=NOW) is None
 
 
-async def test_a_change_that_cannot_be(callbacks: PostgresCallbacks):
+async def test_a_change_that_cannot_be(callbacks: CallbackStore):
     mine, other = request(), request()
     await callbacks.add(mine)
     await callbacks.add(other)
@@ -324,7 +336,7 @@ async def test_a_change_that_cannot_be(callbacks: PostgresCallbacks):
     assert await callbacks.get(other.request_id) == other
 
 
-async def test_cancelled_once(callbacks: PostgresCallbacks):
+async def test_cancelled_once(callbacks: CallbackStore):
     asked = request()
     await callbacks.add(asked)
     told = await callbacks.cancel(asked.request_id, "by the customer\0", NOW + MINUTE)
@@ -334,7 +346,7 @@ async def test_cancelled_once(callbacks: PostgresCallbacks):
     assert await callbacks.claim(attempt(asked), await held(callbacks)) is None
 
 
-async def test_found_newest_first_page_by_page(callbacks: PostgresCallbacks):
+async def test_found_newest_first_page_by_page(callbacks: CallbackStore):
     asked = [request(created_at=NOW + number // 2 * MINUTE) for number in range(9)]
     for each in asked:
         await callbacks.add(each)
