@@ -489,3 +489,63 @@ async def test_who_watches_hears_the_last_word(tmp_path: Path) -> None:
     assert seen[-1][0] == "done"
     assert not len(office.desk.watchers)
     await office.kill()
+
+
+@on_virtual_time
+async def test_no_more_are_called_at_once_than_may_be_and_the_agents_stay_free(tmp_path: Path) -> None:
+    office = await Office(tmp_path).open(most_dials=1)
+    office.hall.login("anne", "bruno")
+    for number in range(3):
+        await office.ask(number=f"+3361234560{number}")
+    await asyncio.sleep(5)
+    assert len(office.exit.numbers) == 1
+    states = sorted(office.state(agent) for agent in ("anne", "bruno"))
+    assert states == [AgentState.FREE, AgentState.OFFERED]
+    (attempt,) = office.exit.dials
+    office.talk(attempt, await office.accept(attempt))
+    await office.dialled(2)
+    assert len(office.exit.numbers) == 1, "who talks is no dial any more"
+    await office.kill()
+
+
+@on_virtual_time
+async def test_only_the_first_of_a_queue_stand_in_the_line_and_others_follow(tmp_path: Path) -> None:
+    office = await Office(tmp_path).open(in_line=3)
+    requests = [await office.ask(number=f"+336123456{number:02}") for number in range(8)]
+    await asyncio.sleep(3)
+    assert len(office.dialler.lineup) == 3
+    office.hall.login("anne")
+    for number, request in enumerate(requests, 1):
+        attempt = await office.dialled(number)
+        assert office.store.tries[attempt].request_id == request.request_id, "in the order in which they asked"
+        office.talk(attempt, await office.accept(attempt))
+        office.hang_up(attempt)
+        await office.ended(request, RequestState.DONE)
+    assert len(office.dialler.lineup) == 0
+    await office.kill()
+
+
+@on_virtual_time
+async def test_what_another_controller_has_cancelled_leaves_the_line(tmp_path: Path) -> None:
+    office = await Office(tmp_path).open()
+    request = await office.ask()
+    await asyncio.sleep(2)
+    assert len(office.dialler.lineup) == 1
+    await office.store.cancel(request.request_id, "elsewhere", office.clock.now())
+    await asyncio.sleep(3)
+    assert len(office.dialler.lineup) == 0
+    await office.kill()
+
+
+@on_virtual_time
+async def test_a_queue_that_is_gone_calls_nobody_and_its_requests_expire(tmp_path: Path) -> None:
+    office = await Office(tmp_path).open()
+    request = await office.ask()
+    await asyncio.sleep(2)
+    office.hall.distributor.use(msgspec.structs.replace(office.hall.centre, queues={}))
+    office.hall.login("anne")
+    await asyncio.sleep(10)
+    assert not office.exit.dials
+    assert len(office.dialler.lineup) == 0
+    await office.until(lambda: office.request(request).state is RequestState.EXPIRED, 100_000)
+    await office.kill()
