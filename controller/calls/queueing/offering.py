@@ -294,13 +294,14 @@ class Offering:
             return False
         self.connected = offer
         self.offers.remove(offer)
-        stay.let_go(leg.number)
         stay.places.told(OfferEnded(stay.call.call_id, offer.number, now, OfferOutcome.CONNECTED.value))
         stay.places.told(QueueExited(stay.call.call_id, stay.progress.visit, now, "connected", offer.agent.agent))
         stay.places.connected(stay.entry, offer.agent.agent)
         await self._drop([other for other in offer.alive if other is not leg], _ELSEWHERE)
         await self._close([other for other in offer.legs if other is not leg])
         await self.end_all(OfferOutcome.ELSEWHERE)
+        # Not before: should Asterisk go out of reach meanwhile, all this is done again from the notes.
+        stay.let_go(leg.number)
         return True
 
     async def _not_connected(self, offer: Offer, leg: OfferLeg) -> None:

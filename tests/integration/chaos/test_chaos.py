@@ -46,7 +46,8 @@ from tests.rig.centre import Centre, Process, config_for, ready, until
 pytestmark = pytest.mark.alone
 
 REQUESTS = int(os.environ.get("CHAOS_REQUESTS", "40"))
-AGENTS = 8
+MANY = REQUESTS >= 200
+AGENTS = 20 if MANY else 8
 AT_ONCE = 16
 """Requests that are being asked for at once."""
 LIMIT_S = 240.0 + REQUESTS * 2.0
@@ -133,7 +134,7 @@ async def ground(asterisk_rig: Rig, folder: Path, audio_cache: Path, tmp_path: P
         centre = Centre(config, asterisk, None)
         stack.push_async_callback(centre.store.close)
         ledger = tmp_path / "ledger"
-        more = {crashing.LEDGER: str(ledger), crashing.RATE: "0.0005", crashing.EAGER: "1"}
+        more = {crashing.LEDGER: str(ledger), crashing.RATE: "0.0005", crashing.EAGER: "3" if MANY else "1"}
         controller = Process(config, tmp_path / "controller.log", module=crashing.__name__, more=more)
         stack.callback(controller.show_log)
         stack.push_async_callback(controller.ended)

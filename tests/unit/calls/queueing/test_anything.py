@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from controller.acd.model import AgentAccount
@@ -112,6 +112,7 @@ USUAL = [
     kind=st.sampled_from(sorted(PLANS)),
     acts=st.lists(st.tuples(st.sampled_from([*USUAL, "leave"]), st.integers(0, 11), st.booleans()), max_size=25),
 )
+@example(kind="chatty", acts=[("assign", 1, False), ("pick up", 0, False), ("kill", 0, False), ("blink", 0, False)])
 def test_nothing_is_left_over(kind: str, acts: list[tuple[str, int, bool]]):
     async def case() -> None:
         world = World(plan(**PLANS[kind]), plan("other"), callback_key="5", message_key="6", callback_after_s=5)
