@@ -426,3 +426,36 @@ async def test_killed_while_they_talk_and_they_part_before_the_next_controller_c
         await village.process.start()
         await ready(village.centre)
         await ended_well(village, request)
+
+
+async def test_another_controller_calls_when_the_one_that_had_the_right_is_gone(
+    village: Village, asterisk_rig: Rig, database: str, folder: Path, audio_cache: Path, tmp_path: Path
+) -> None:
+    trunk = Trunk(networks=(f"{CARRIER}/32",), host=f"{CARRIER}:{village.carrier.address[1]}")
+    asterisk = await asterisk_rig.boot(trunk=trunk)
+    config = config_for(asterisk, database, folder, audio_cache)
+    config.node.name = "second"
+    second = Centre(config, asterisk, None)
+    process = Process(config, tmp_path / "second.log")
+    try:
+        await process.start()
+        await ready(second)
+        there = Agents(second, list(village.agents.accounts.values()))
+        # Anne sits at the second house alone: the first controller has nobody to call with, and keeps the right.
+        async with there.at("anne", answers, hz=HZ["anne"]) as anne:
+            request = await village.ask()
+            await asyncio.sleep(3.0)
+            assert village.carrier.numbers == [], "only the one that has the right dials"
+            village.process.kill()
+            await village.process.ended()
+            village.carrier.does = accepts()
+            customer = await village.carrier.rung(limit_s=25)
+            agent = await anne.rung(limit_s=10)
+            await asyncio.gather(hears(customer, "anne"), hears(agent.call, "customer"))
+            await customer.hangup()
+            await ended_well(village, request)
+    finally:
+        process.kill()
+        await process.ended()
+        await second.store.close()
+        process.show_log()
