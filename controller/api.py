@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
+from controller.callback.figures import CallbackConversion, CallbackFigures
 from controller.calls.callback.desk import CallbackDesk
 from controller.calls.desk import Desk
 from controller.calls.keeping import Keeping
@@ -20,6 +21,7 @@ from controller.flow.release import Release
 from controller.ids import CallId
 from controller.ports import AgentDirectory, Clock
 from controller.postgres import queries
+from controller.postgres.callbackfigures import PostgresCallbackFigures
 from controller.postgres.figures import PostgresFigures
 from controller.postgres.history import PostgresHistory, Recording
 from controller.postgres.store import PostgresStore
@@ -31,7 +33,7 @@ from controller.web.api.events import EventRoutes
 from controller.web.api.floor import FloorRoutes
 from controller.web.api.hooks import WebhookRoutes
 from controller.web.api.recordings import AccessView, RecordingRoutes, RecordingView
-from controller.web.api.records import CallDetail, CallLine, FiguresQuery, RecordRoutes
+from controller.web.api.records import CallDetail, CallLine, ConversionQuery, FiguresQuery, RecordRoutes
 from controller.web.api.server import PREFIX, make_api
 from controller.web.metrics import Sample
 from controller.web.public.hosted import HostedPages
@@ -99,6 +101,7 @@ class PostgresBook:
     def __init__(self, store: PostgresStore) -> None:
         self._store = store
         self._figures = PostgresFigures(store)
+        self._callbacks = PostgresCallbackFigures(store)
 
     async def calls(self, limit: int) -> Sequence[CallLine]:
         """Return the newest calls."""
@@ -127,6 +130,16 @@ class PostgresBook:
         return await self._figures.numbers(
             asked.since, asked.until, interval=asked.interval, zone=asked.zone, number=asked.only
         )
+
+    async def callback_figures(self, asked: FiguresQuery) -> Sequence[CallbackFigures]:
+        """Return the call-backs' rows by queue."""
+        return await self._callbacks.queues(
+            asked.since, asked.until, interval=asked.interval, zone=asked.zone, queue=asked.only
+        )
+
+    async def callback_conversion(self, asked: ConversionQuery) -> Sequence[CallbackConversion]:
+        """Return the call-backs' rows by where they came from."""
+        return await self._callbacks.conversion(asked.since, asked.until, queue=asked.only)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 
 from controller.acd.staffing import Staffing, staffing
+from controller.callback.figures import CallbackConversion, CallbackFigures
 from controller.cdr.entries import Disposition, Party, StepTaken
 from controller.cdr.figures import AgentFigures, NumberFigures, QueueFigures, history_of
 from controller.cdr.fold import LegSummary
@@ -17,6 +18,8 @@ from controller.web.api.access import Scope
 from controller.web.api.problems import CONFLICT, NOT_FOUND, UNPROCESSABLE, Problem
 from controller.web.api.recordings import RecordingView
 from controller.web.api.routes import ApiRequest, Nothing, Route, missing
+
+_CALLBACKS = "Counted where they were asked for. Columns and formulas: docs/callbacks.md."
 
 
 class CallLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +78,16 @@ class FiguresQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     only: Annotated[str, msgspec.Meta(max_length=60, description="of this queue, agent or number alone")] = ""
 
 
+class ConversionQuery(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}
+):
+    """A span of time, whole."""
+
+    since: Annotated[datetime, msgspec.Meta(tz=True, description="the first moment")]
+    until: Annotated[datetime, msgspec.Meta(tz=True, description="the moment after the last")]
+    only: Annotated[str, msgspec.Meta(max_length=60, description="of this queue alone")] = ""
+
+
 class StaffingQuery(FiguresQuery, frozen=True, forbid_unknown_fields=True):
     """What is to be reached, on top of the history to learn from (`only` names the queue)."""
 
@@ -100,6 +113,12 @@ class RecordBook(Protocol):
         """Return the rows."""
 
     async def number_figures(self, asked: FiguresQuery) -> Sequence[NumberFigures]:
+        """Return the rows."""
+
+    async def callback_figures(self, asked: FiguresQuery) -> Sequence[CallbackFigures]:
+        """Return the rows."""
+
+    async def callback_conversion(self, asked: ConversionQuery) -> Sequence[CallbackConversion]:
         """Return the rows."""
 
 
@@ -135,6 +154,16 @@ class RecordRoutes:
                 self.numbers, query=FiguresQuery, answer=list[NumberFigures], note=note, problems=(CONFLICT,),
             ),
             Route(
+                "GET", "/figures/callbacks", "callbackFigures", "Figures of call-backs by interval", figures,
+                self.callbacks, query=FiguresQuery, answer=list[CallbackFigures], note=_CALLBACKS,
+                problems=(CONFLICT,),
+            ),
+            Route(
+                "GET", "/figures/callbacks/conversion", "callbackConversion",
+                "What became of call-backs by where they came from", figures, self.conversion,
+                query=ConversionQuery, answer=list[CallbackConversion], note=_CALLBACKS, problems=(CONFLICT,),
+            ),
+            Route(
                 "GET", "/figures/staffing", "staffing", "How many agents a queue would have needed", figures,
                 self.staffing, query=StaffingQuery, answer=list[Staffing], problems=(CONFLICT,),
                 note="By Erlang A, or C where nobody gave up; from the queue's own history (docs/figures.md).",
@@ -163,6 +192,14 @@ class RecordRoutes:
     async def numbers(self, request: ApiRequest[FiguresQuery, None]) -> list[NumberFigures]:
         """By called number."""
         return list(await self._book.number_figures(request.query))
+
+    async def callbacks(self, request: ApiRequest[FiguresQuery, None]) -> list[CallbackFigures]:
+        """Of call-backs."""
+        return list(await self._book.callback_figures(request.query))
+
+    async def conversion(self, request: ApiRequest[ConversionQuery, None]) -> list[CallbackConversion]:
+        """Of call-backs by where they came from."""
+        return list(await self._book.callback_conversion(request.query))
 
     async def staffing(self, request: ApiRequest[StaffingQuery, None]) -> list[Staffing]:
         """Agents needed, interval by interval."""

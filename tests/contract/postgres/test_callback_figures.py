@@ -12,12 +12,15 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
+from controller.api import PostgresBook
 from controller.callback.figures import CallbackConversion, CallbackFigures
 from controller.callback.model import FINAL, Attempt, Origin, Outcome, Request, RequestState, When
 from controller.errors import StoreConflict
 from controller.postgres.callbackfigures import PostgresCallbackFigures
 from controller.postgres.callbacks import PostgresCallbacks
 from controller.postgres.store import PostgresStore
+from controller.web.api.records import ConversionQuery, FiguresQuery, RecordRoutes
+from controller.web.api.routes import ApiRequest
 from tests.contract.postgres.callbacks import DAY, MINUTE, NOW, attempt, request
 
 S = timedelta(seconds=1)
@@ -251,3 +254,19 @@ async def test_a_promise_is_broken_when_its_time_is_over_and_not_before(store: P
         "select promise from callback_outcomes order by promised_at"
     )
     assert [row[0] for row in found] == ["broken", None]
+
+
+async def test_over_the_api(store: PostgresStore):
+    cases = [made(random.Random(number)) for number in range(5)]
+    await store_all(store, cases)
+    routes = {route.name: route for route in RecordRoutes(PostgresBook(store)).routes()}
+    book = PostgresCallbackFigures(store)
+    asked = FiguresQuery(since=BEGIN, until=END, zone="Europe/Paris", only="sales")
+    figures = routes["callbackFigures"]
+    assert await figures.handler(ApiRequest(None, {}, asked, None, None)) == await book.queues(
+        BEGIN, END, zone="Europe/Paris", queue="sales"
+    )
+    wanted = ConversionQuery(since=BEGIN, until=END)
+    assert await routes["callbackConversion"].handler(
+        ApiRequest(None, {}, wanted, None, None)
+    ) == await book.conversion(BEGIN, END)

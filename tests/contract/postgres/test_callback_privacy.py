@@ -10,10 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from controller.callback.model import Customer, NextStep, Origin, Outcome, RequestState
+from controller.cdr.entries import CallbackChanged
 from controller.cli import cli
 from controller.postgres.callbacks import PostgresCallbacks
 from controller.postgres.retention import PostgresRetention, Retention
 from controller.postgres.store import PostgresStore
+from controller.postgres.webhooks import PostgresWebhooks
 from tests.contract.postgres.callbacks import DAY, NOW, attempt, claimed, ended, held, request
 from tests.contract.postgres.test_callbacks import WHOLE
 from tests.contract.postgres.test_retention import KEY, everything
@@ -95,3 +97,18 @@ async def test_the_command_says_what_became_of_requests(callbacks: PostgresCallb
     assert "Taken out of 1 requests to be called; those that were open are cancelled." in done.output
     assert f"Request {dialled.request_id} is being dialled" in done.output
     assert done.exit_code == 1
+
+
+async def test_what_webhooks_were_told_of_a_request_is_emptied(callbacks: PostgresCallbacks, store: PostgresStore):
+    await PostgresWebhooks(store).create("https://crm.example/", ("*",), "", "s" * 40)
+    mine, other = await claimed(callbacks), await claimed(callbacks)
+    for one in (mine, other):
+        step = NextStep(state=RequestState.REFUSED, reason=f"{one.number} is a premium number")
+        refused = await callbacks.end_attempt(one.attempt_id, Outcome.BLOCKED, 0, NOW, step)
+        assert refused is not None
+        await store.write([CallbackChanged(one.request_id, NOW, "sales", "refused", reason=refused.reason)])
+    assert mine.number in await everything(store)
+    await PostgresRetention(store).erase([mine.number], KEY, "cli")
+    left = await everything(store)
+    assert mine.number not in left
+    assert f"{other.number} is a premium number" in left

@@ -9,6 +9,11 @@ r as (
     where number = any($1::text[]) and ended_at is not null
     returning request_id
 ),
+d as (
+    update webhook_deliveries set body = jsonb_set(body::jsonb, '{data}', '{}')::text
+    where kind like 'callback%'
+      and (body::jsonb #>> '{data,request_id}') in (select replace(request_id::text, '-', '') from r)
+),
 k as (
     delete from callback_keys where request_id in (select request_id from r)
 ),
