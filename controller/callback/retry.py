@@ -37,8 +37,13 @@ DEFAULT_DELAYS: Final[dict[Outcome, tuple[float, ...]]] = {
 }
 """Seconds to the next try: the n-th after the n-th time of the outcome, the last one ever after."""
 
-FOR_THE_MOMENT: Final = frozenset({"cost", "off", "unavailable", "window", "frequency"})
-"""The gate's codes that may be over later, even when it does not say when. Any other is for ever."""
+FOR_THE_MOMENT: Final = frozenset({"cost", "off", "caller_id", "unavailable", "window", "frequency"})
+"""The gate's codes that may be over later, even when it does not say when: a fault of the configuration is corrected.
+
+Any other is for ever.
+"""
+UNAVAILABLE_S: Final = 5.0
+"""After `unavailable` (Postgres, or the right to dial, was away in that moment) it is soon asked again."""
 
 _SOONEST: Final = timedelta(seconds=1)
 """What the gate refused is not asked again sooner, whatever it says."""
@@ -120,6 +125,8 @@ def _due_at(
 ) -> datetime:
     if outcome is Outcome.BLOCKED and verdict is not None and verdict.not_before is not None:
         return max(verdict.not_before, now + _SOONEST)
+    if outcome is Outcome.BLOCKED and verdict is not None and verdict.code == "unavailable":
+        return now + timedelta(seconds=UNAVAILABLE_S)
     delays = delays_after(plan, outcome)
     times = sum(each.outcome is outcome for each in attempts)
     return now + timedelta(seconds=delays[min(times, len(delays) - 1)])

@@ -143,6 +143,8 @@ def test_what_the_gate_allows_later_is_tried_then_and_what_it_never_allows_is_re
     assert blocked("kind").state is RequestState.REFUSED
     assert blocked("opted_out").state is RequestState.REFUSED
     assert blocked("cost").due_at == NOW + timedelta(hours=1)
+    assert blocked("caller_id").due_at == NOW + timedelta(hours=1)  # the centre's fault, which is corrected
+    assert blocked("unavailable").due_at == NOW + timedelta(seconds=5)
     assert blocked("window", NOW - timedelta(hours=5)).due_at == NOW + timedelta(seconds=1)
     assert blocked("window", NOW + timedelta(days=2)).state is RequestState.EXPIRED
 
