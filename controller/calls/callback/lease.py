@@ -101,7 +101,7 @@ class Leader:
                 self._lost()
             self.terms += 1
             self._remember(lease.token)
-            log.info("callbacks.lease_taken", token=lease.token)
+            log.info("callbacks.lease_taken", term=lease.token)
             self._took()
 
     def _gone(self, why: str) -> None:
