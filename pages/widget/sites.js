@@ -55,12 +55,14 @@ class Watch {
     clearTimeout(this.#timer);
     const { signal } = this.#life;
     let next = null;
+    const hiccup = this.#pause === EVERY_MS && this.#last;
     try {
       if (fresh || !this.#site) this.#site = await this.#call(this.#path, { signal });
       next = { site: this.#site, offer: await this.#call(`${this.#path}/availability`, { signal }) };
       this.#pause = EVERY_MS;
     } catch {
       if (signal.aborted) return;
+      if (hiccup) next = this.#last; // one answer that is lost makes no button come and go
       this.#pause = Math.min(2 * this.#pause, MOST_MS);
     }
     this.#last = next;

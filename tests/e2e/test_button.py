@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from controller.callback.model import AttemptState
 from tests.e2e.conftest import Visit, until
@@ -37,6 +37,27 @@ async def test_no_button_while_nobody_can_answer_and_one_when_somebody_can(visit
         shop.close()
         await page.evaluate(LOOK)
         await expect(button).to_have_count(0)
+
+
+async def test_a_lost_answer_hides_no_button_and_two_do(shop: Shop, visit: Visit) -> None:
+    page = await visit(shop.page)
+    button = page.get_by_role("button", name="Être rappelé maintenant")
+    await expect(button).to_be_visible()
+    refused: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        await route.abort()
+
+    await page.route("**/availability", refuse)
+    for count, seen in ((1, 1), (2, 0)):
+        await page.evaluate(LOOK)
+        while len(refused) < count:
+            await asyncio.sleep(0.02)
+        await expect(button).to_have_count(seen)
+    await page.unroute("**/availability")
+    await page.evaluate(LOOK)
+    await expect(button).to_be_visible()
 
 
 async def test_while_nobody_is_there_a_time_can_be_chosen(shop: Shop, visit: Visit) -> None:

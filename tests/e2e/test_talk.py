@@ -1,4 +1,4 @@
-"""Talking from the page: what the visitor sees and does. The voice itself has its tests in tests/integration/test_voice.py."""
+"""Talking from the page: what the visitor sees and does. The voice itself: tests/integration/test_voice.py."""
 
 from __future__ import annotations
 
