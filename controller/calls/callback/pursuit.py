@@ -259,10 +259,10 @@ class Pursuit:
 
     async def _agent_ready(self, leg: int) -> None:
         flight, around = self.flight, self._around
-        if flight.asked:
-            return
         flight.leg = leg
         around.line.holding.on_the_line(flight.call_id, leg)
+        if flight.asked:
+            return  # an earlier controller has called the customer
         if self._agent is not None:
             await self._agent.ring()
         await self._dial()
