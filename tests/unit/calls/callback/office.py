@@ -204,8 +204,8 @@ class Office:
         self.hall.distributor.told(TalkStarted(call_id, 1, 1, agent, "support", self.clock.now()))
         return agent
 
-    def hang_up(self, attempt: AttemptId) -> None:
-        """The customer's call is over."""
+    def hang_up(self, attempt: AttemptId, *, talked: bool = False) -> None:
+        """The customer's call is over; `talked`: as the call itself knows."""
         call_id = call_id_of_attempt(attempt)
         self.running.discard(call_id)
         for agent in ("anne", "bruno"):
@@ -218,7 +218,7 @@ class Office:
                 self.hall.distributor.offer_ended(EntryId(call_id), AgentId(agent), OfferOutcome.CUSTOMER_LEFT)
         self.hall.distributor.leave(EntryId(call_id))
         self.exit.end(attempt, 16)
-        self.dialler.over(call_id)
+        self.dialler.over(call_id, talked=talked)
 
     # --- what is to be seen
 
