@@ -397,11 +397,8 @@ class _Calls:
     def settle(self, live_channels: Collection[str]) -> None:
         """See `Supervisor.settle`; all calls that are left have been handed over by then."""
         if self._supervisor is not None and self._distributor is not None:
-            ended = self._supervisor.settle(live_channels)
-            self._distributor.settled(ended)
-            if self._dialler is not None:
-                for call_id in ended:
-                    self._dialler.over(call_id)
+            # Whether customers whom we had called have talked, the record tells: the dialler looks there.
+            self._distributor.settled(self._supervisor.settle(live_channels))
 
 
 def _prepare_audio(folder: Path, cache_dir: Path, release: Release) -> AudioIndex:

@@ -301,7 +301,7 @@ class Call:
         self._record.write()
         self.ending = ending
         if self.incoming.attempt and self.around.attempts is not None:
-            self.around.attempts.over(call_id)
+            self.around.attempts.over(call_id, talked=disposition is Disposition.TALKED)
         log.info("call.ended", disposition=disposition, by=by, cause=cause, reason=ending.reason or None)
 
 

@@ -28,5 +28,5 @@ class Attempts(Protocol):
     async def answered(self, call_id: str) -> Answered | None:
         """Return for what the customer of this call was called; None when nobody knows (any more)."""
 
-    def over(self, call_id: str) -> None:
-        """Such a call has ended."""
+    def over(self, call_id: str, *, talked: bool) -> None:
+        """Such a call has ended; `talked`: with a person."""

@@ -385,9 +385,9 @@ class Dialler:
             case TalkStarted(call_id=call_id):
                 self.tell(call_id, Talked())
 
-    def over(self, call_id: str) -> None:
-        """A call has ended."""
-        self.tell(call_id, Over())
+    def over(self, call_id: str, *, talked: bool) -> None:
+        """See `Attempts.over`."""
+        self.tell(call_id, Over(talked))
 
     async def cancel(self, request_id: RequestId, reason: str, timeout_s: float) -> Refused | None:
         """End the attempt in progress for a request; None when that has been done, or there is none any more."""

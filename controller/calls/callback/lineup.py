@@ -141,16 +141,19 @@ class Lineup:
         for request in due:
             counts[request.queue] = counts.get(request.queue, 0) + 1
         wanted = {request.request_id for request in due}
+        queues = {request.queue for request, _ in self._there.values()} | counts.keys()
+        is_open = {queue: self._open(queue) for queue in queues}  # hours are worked out once, not for each request
         for request_id, (request, _) in list(self._there.items()):
             full = counts.get(request.queue, 0) >= self._limit
-            if (request_id not in wanted and not full and request.created_at < asked_at) or not self._open(request):
+            gone = request_id not in wanted and not full and request.created_at < asked_at
+            if gone or not is_open[request.queue]:
                 self.remove(request_id)
         for request in due:
-            if not self._flying(request.request_id) and self._open(request):
+            if not self._flying(request.request_id) and is_open[request.queue]:
                 self._enter(request)
 
-    def _open(self, request: Request) -> bool:
-        plan = self._line.plan(request.queue)
+    def _open(self, queue: str) -> bool:
+        plan = self._line.plan(queue)
         return plan is not None and plan.callback is not None and self._in_hours(plan, plan.callback)
 
     def _in_hours(self, plan: QueuePlan, callback: CallbackPlan) -> bool:

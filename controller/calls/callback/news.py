@@ -22,7 +22,12 @@ class Talked:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """The customer's call has ended."""
+    """The customer's call has ended.
+
+    `talked`: the call itself knows it; the controller that was told of it when it began may have been killed.
+    """
+
+    talked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,8 @@ class Pursuit:
                 flight.talked = True
                 self._books.note(AttemptState.CONNECTED)
                 await self._around.files.keep(flight)
-            case Over():
+            case Over(talked=talked):
+                flight.talked |= talked
                 self._end(call_outcome(flight))
             case Replied(ended):
                 flight.reply = ended

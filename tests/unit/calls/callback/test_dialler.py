@@ -13,6 +13,7 @@ from controller.callback.model import AttemptState, First, Outcome, RequestState
 from controller.calls.asks import Assigned
 from controller.calls.callback.lease import Leader
 from controller.calls.callback.means import Past
+from controller.ids import call_id_of_attempt
 from controller.outbound.model import Verdict
 from tests.rig.virtualtime import on_virtual_time
 from tests.unit.calls.callback.office import PLAN, Office
@@ -340,6 +341,26 @@ async def test_who_talks_is_never_called_again_whatever_is_lost(tmp_path: Path) 
         path.unlink()
     del former.exit.lines[attempt]
     office = await Office(tmp_path).take_over(former).open()
+    await office.until(lambda: office.request(request).state is RequestState.DONE)
+    assert office.exit.dials.total() == 1
+    await office.kill()
+
+
+@on_virtual_time
+async def test_killed_in_the_moment_in_which_they_begin_to_talk(tmp_path: Path) -> None:
+    """Nobody told the successor that they talk; but the call, which it has taken up, knows."""
+    former = await Office(tmp_path).open()
+    former.hall.login("anne")
+    request = await former.ask()
+    attempt = await former.dialled()
+    await former.accept(attempt)
+    await asyncio.sleep(0.1)
+    await former.kill()
+    office = Office(tmp_path).take_over(former)
+    office.running.add(call_id_of_attempt(attempt))
+    await office.open()
+    await asyncio.sleep(3)
+    office.hang_up(attempt, talked=True)
     await office.until(lambda: office.request(request).state is RequestState.DONE)
     assert office.exit.dials.total() == 1
     await office.kill()
