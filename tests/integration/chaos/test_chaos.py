@@ -279,7 +279,9 @@ async def _tell(ground: Ground) -> None:
 async def _judge(ground: Ground, taken: dict[str, str]) -> None:
     pool = await ground.centre.store.pool()
     requests = {row["number"]: row for row in await pool.fetch("select * from callback_requests")}
-    attempts = Counter(row["number"] for row in await pool.fetch("select number from callback_attempts"))
+    attempts: dict[str, list[str]] = {number: [] for number in taken}
+    for row in await pool.fetch("select * from callback_attempts order by claimed_at"):
+        attempts[row["number"]].append(f"{row['attempt_id']} {row['outcome']} {row['claimed_at']:%H:%M:%S.%f}")
     calls: dict[str, list[Seen]] = {}
     for seen in ground.witness.seen:
         calls.setdefault(seen.number, []).append(seen)
@@ -288,15 +290,25 @@ async def _judge(ground: Ground, taken: dict[str, str]) -> None:
     assert {number: str(row["request_id"]).replace("-", "") for number, row in requests.items()} == taken
     assert {row["state"] for row in requests.values()} <= {state.value for state in FINAL}
     # None twice: at no time two calls to one person, never after they have talked, never more than was written down.
-    for number, theirs in calls.items():
-        for earlier, later in pairwise(theirs):
-            assert earlier.ended, f"{number} was called while a call was there: {earlier} {later}"
-            assert earlier.ended <= later.came, f"{number} was called while a call was there: {earlier} {later}"
-            assert not earlier.heard, f"{number} was called after having talked: {earlier} {later}"
-        assert len(theirs) <= attempts[number], f"{number}: {len(theirs)} calls of {attempts[number]} attempts"
+    faults = [
+        f"{number} {fault}; seen {theirs}; tried {attempts[number]}"
+        for number, theirs in calls.items()
+        for fault in _faults(theirs, len(attempts[number]))
+    ]
+    assert faults == []
     done = {number for number, row in requests.items() if row["state"] == RequestState.DONE.value}
     heard = {number for number, theirs in calls.items() if any(each.heard for each in theirs)}
     assert heard <= done, f"talked, and not known: {heard - done}"
+
+
+def _faults(calls: list[Seen], attempts: int) -> list[str]:
+    found = [f"had {len(calls)} calls of {attempts} attempts"] if len(calls) > attempts else []
+    for earlier, later in pairwise(calls):
+        if not earlier.ended or earlier.ended > later.came:
+            found.append("was called while a call was there")
+        if earlier.heard:
+            found.append("was called after having talked")
+    return found
 
 
 async def _all_final(ground: Ground) -> bool:

@@ -69,16 +69,16 @@ class Seen:
     """When an agent's voice was heard first; 0: never."""
     ended: float = 0.0
     how: str = ""
-    peer: tuple[str, int] = ("", 0)
-    headers: dict[str, str] = field(default_factory=dict)
-    tag: str = ""
-    media: Media | None = None
-    sdp: str = ""
-    last: bytes = b""
+    peer: tuple[str, int] = field(default=("", 0), repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    tag: str = field(default="", repr=False)
+    media: Media | None = field(default=None, repr=False)
+    sdp: str = field(default="", repr=False)
+    last: bytes = field(default=b"", repr=False)
     """What was answered last, for those who ask again."""
     acknowledged: bool = False
     sent: int = 0
-    remote: str = ""
+    remote: str = field(default="", repr=False)
 
 
 Moods = Callable[[str, int], Mood]
