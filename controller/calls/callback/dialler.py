@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,10 @@ _PLACE_KEPT_S = 1800.0
 """However long the customer takes to accept, their place is the one they had."""
 _FULL = Refused("too_many_dials", "As many customers are being called as may be.", "Try again in a moment.")
 _NOT_LEADING = Refused("unavailable", "This controller may not dial just now.", "Try again in a moment.")
+
+
+def _as_it_was(request: Request) -> tuple[RequestState, int, datetime]:
+    return request.state, request.fence, request.due_at
 
 
 class Dialler:
@@ -287,7 +291,7 @@ class Dialler:
         now = self._clock.now()
         with contextlib.suppress(StoreError):
             found = await self._store.get(request.request_id)
-            if found is not None and found.state is RequestState.SCHEDULED and found.fence == request.fence:
+            if found is not None and _as_it_was(found) == _as_it_was(request):  # else they have chosen another time
                 await self._store.change(request.request_id, {"due_at": now}, at=now)
         self.lineup.poke()
 

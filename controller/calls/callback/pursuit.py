@@ -96,7 +96,7 @@ class Pursuit:
         around.exit.follow(flight.attempt_id, self.tell)
         self._look_at = around.clock.monotonic()
         self._ring_until = self._look_at + flight.plan.ring_s
-        if flight.plan_first is First.AGENT and not (flight.queued or flight.ended or self._foreign):
+        if flight.plan_first is First.AGENT and not (flight.queued or self._foreign):  # over? they still hear why
             self._agent = around.agent(flight, self.tell)
             await self._agent.take_up()
         await self._to_the_end()

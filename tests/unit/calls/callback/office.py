@@ -86,6 +86,7 @@ class Office:
         self.exit = FakeExit(self.clock)
         self.running: set[str] = set()
         self.agents: list[Agent] = []
+        self.agent = Agent
         self.told: list[Request] = []
         self.node = node
 
@@ -133,7 +134,7 @@ class Office:
         return self
 
     def _agent(self, flight: Flight, tell: Callable[[News], None]) -> Agent:
-        self.agents.append(Agent(flight, tell))
+        self.agents.append(self.agent(flight, tell))
         return self.agents[-1]
 
     async def kill(self) -> None:
