@@ -154,7 +154,7 @@ async def _play(acts: list[tuple[str, int]], folder: Path) -> None:
     await office.kill()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(acts=st.lists(st.tuples(st.sampled_from([*sorted(ACTS), *USUAL]), st.integers(0, 11)), max_size=25))
 def test_nobody_is_called_twice_and_nobody_is_lost(acts: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -562,11 +562,13 @@ async def test_what_another_controller_has_cancelled_leaves_the_line(tmp_path: P
 async def test_a_queue_that_is_gone_calls_nobody_and_its_requests_expire(tmp_path: Path) -> None:
     office = await Office(tmp_path).open()
     request = await office.ask()
+    soon = office.clock.now() + timedelta(minutes=10)
+    office.store.requests[request.request_id] = msgspec.structs.replace(office.request(request), expires_at=soon)
     await asyncio.sleep(2)
     office.hall.distributor.use(msgspec.structs.replace(office.hall.centre, queues={}))
     office.hall.login("anne")
     await asyncio.sleep(10)
     assert not office.exit.dials
     assert len(office.dialler.lineup) == 0
-    await office.until(lambda: office.request(request).state is RequestState.EXPIRED, 100_000)
+    await office.until(lambda: office.request(request).state is RequestState.EXPIRED, 1_000)
     await office.kill()
