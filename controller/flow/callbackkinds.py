@@ -22,8 +22,9 @@ import msgspec
 
 from controller.callback.model import CallbackPlan, First, Outcome
 from controller.flow.findings import Mark, clipped, did_you_mean
-from controller.flow.kinds import Duration, Flag, Integer, ListOf, Nested, RefTo, Text, Word, entries_of
+from controller.flow.kinds import Duration, Flag, Integer, ListOf, Nested, Text, Word, entries_of
 from controller.flow.reading import BAD, Bad, Context, Kind, as_text, read_struct
+from controller.flow.refkinds import RefTo
 from controller.flow.yamltext import MapNode, Node, TextNode
 from controller.numbering.model import NumberFacts
 from controller.numbering.numbers import understand

@@ -10,11 +10,12 @@ import phonenumbers
 
 from controller.flow.calendars import CalendarDraft, CalendarKind
 from controller.flow.findings import clipped, did_you_mean
-from controller.flow.kinds import ListOf, MapOf, Nested, Pattern, RefTo, Text, Word
+from controller.flow.kinds import ListOf, MapOf, Nested, Pattern, Text, Word
 from controller.flow.outboundkinds import TARIFF_CLASS, OutboundDraft, OutboundKind
 from controller.flow.prompts import LANGUAGES, Prompt, PromptTable
 from controller.flow.queuekinds import QueueDraft, QueueKind
 from controller.flow.reading import BAD, Context, Kind, as_text
+from controller.flow.refkinds import RefTo
 from controller.flow.release import HttpHost
 from controller.flow.sitekinds import SITE_NAME, SiteDraft, SiteKind
 from controller.flow.yamltext import Node

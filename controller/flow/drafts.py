@@ -9,9 +9,10 @@ import msgspec
 
 from controller.flow.centre import LATER_KEYS, CentreFile
 from controller.flow.findings import Findings, Mark, clipped, did_you_mean
-from controller.flow.kinds import Assignments, Exit, ListOf, Name, Nested, Text, Variable, Word, valid_name
+from controller.flow.kinds import ListOf, Name, Nested, Text, Word, valid_name
 from controller.flow.prompts import LANGUAGES, Prompt, PromptTable
 from controller.flow.reading import BAD, Bad, Context, Expr, Kind, read_fields, read_struct, schema_of
+from controller.flow.refkinds import Assignments, Exit, Variable
 from controller.flow.release import Edge, Limits
 from controller.flow.steps import LATER_TYPES, STEP_TYPES
 from controller.flow.steps.base import Defaults, Step

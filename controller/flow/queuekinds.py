@@ -25,21 +25,9 @@ import msgspec
 from controller.acd.model import Strategy
 from controller.flow.callbackkinds import CallbackDraft, CallbackKind
 from controller.flow.findings import Mark, clipped
-from controller.flow.kinds import (
-    Duration,
-    Flag,
-    Integer,
-    ListOf,
-    MapOf,
-    Nested,
-    Pattern,
-    Prompts,
-    RefTo,
-    Text,
-    Word,
-    entries_of,
-)
+from controller.flow.kinds import Duration, Flag, Integer, ListOf, MapOf, Nested, Pattern, Text, Word, entries_of
 from controller.flow.reading import BAD, Bad, Context, Kind, read_fields
+from controller.flow.refkinds import Prompts, RefTo
 from controller.flow.yamltext import ListNode, MapNode, Node, TextNode
 
 DAY_S = 86_400.0

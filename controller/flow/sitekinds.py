@@ -30,9 +30,10 @@ import msgspec
 import phonenumbers
 
 from controller.flow.findings import Mark, clipped
-from controller.flow.kinds import Flag, Integer, ListOf, MapOf, Nested, Pattern, RefTo, Text, Word
+from controller.flow.kinds import Flag, Integer, ListOf, MapOf, Nested, Pattern, Text, Word
 from controller.flow.prompts import LANGUAGES
 from controller.flow.reading import BAD, Bad, Context, Kind, as_text, read_struct
+from controller.flow.refkinds import RefTo
 from controller.flow.yamltext import MapNode, Node
 from controller.outbound.model import NumberKind
 

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 
 from controller.flow.commands import AgentAct, AgentActed, AgentActKind, Event
 from controller.flow.expressions import ValueType
-from controller.flow.kinds import Pattern, Variable
+from controller.flow.kinds import Pattern
+from controller.flow.refkinds import Variable
 from controller.flow.steps.base import Go, Next, Outcome, Returned, Step, Turn
 
 

@@ -14,8 +14,9 @@ import msgspec
 
 from controller.flow.commands import CallbackNote, Command, Enqueue, Event, HungUp, MediaId, MessageNote
 from controller.flow.findings import Mark
-from controller.flow.kinds import Duration, Exit, Integer
+from controller.flow.kinds import Duration, Integer
 from controller.flow.reading import Context, Expr, Template
+from controller.flow.refkinds import Exit
 
 Next = Annotated[str, Exit()]
 """An exit that is taken without an act of the caller."""

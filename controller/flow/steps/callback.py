@@ -40,9 +40,10 @@ from controller.flow.commands import (
 )
 from controller.flow.expressions import ValueType
 from controller.flow.findings import Mark
-from controller.flow.kinds import Assignments, Exit, Integer, ListOf, Prompts, RefTo, Text, Variable, Word
+from controller.flow.kinds import Integer, ListOf, Text, Word
 from controller.flow.queuekinds import MAX_PRIORITY, Grades
 from controller.flow.reading import Context, Expr
+from controller.flow.refkinds import Assignments, Exit, Prompts, RefTo, Variable
 from controller.flow.spoken.callbacks import BACK, MORE
 from controller.flow.steps import slotmenu
 from controller.flow.steps.base import Go, Moved, Next, Outcome, Returned, Step, Turn

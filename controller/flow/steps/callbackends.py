@@ -17,7 +17,7 @@ from controller.flow.commands import (
     Played,
 )
 from controller.flow.expressions import ValueType
-from controller.flow.kinds import Prompts, RefTo, Variable
+from controller.flow.refkinds import Prompts, RefTo, Variable
 from controller.flow.steps.base import Go, Next, Outcome, Returned, Step, Turn
 
 

@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from controller.flow.expressions import EvaluationError, ValueType
-from controller.flow.kinds import Assignments, Cel, Exit, ListOf, Nested, RefTo
+from controller.flow.kinds import ListOf, Nested
 from controller.flow.reading import Expr
+from controller.flow.refkinds import Assignments, Cel, Exit, RefTo
 from controller.flow.steps.base import Go, Next, Outcome, Step, Turn
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from controller.flow.commands import Dial, Dialled, DialOutcome, Event, Play, Played
-from controller.flow.kinds import Duration, Prompts, RefTo
+from controller.flow.kinds import Duration
+from controller.flow.refkinds import Prompts, RefTo
 from controller.flow.steps.base import Go, Moved, Next, Outcome, Returned, Step, Turn
 
 

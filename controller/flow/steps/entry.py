@@ -14,8 +14,9 @@ from controller.flow.commands import Collect, Collected, CollectEnd, DigitRules,
 from controller.flow.entrychecks import Check, EntryCheck
 from controller.flow.expressions import ValueType
 from controller.flow.findings import Mark
-from controller.flow.kinds import Duration, Exit, ExitMap, Flag, Integer, Nested, Pattern, Prompts, Variable
+from controller.flow.kinds import Duration, Flag, Integer, Nested, Pattern
 from controller.flow.reading import Context
+from controller.flow.refkinds import Exit, ExitMap, Prompts, Variable
 from controller.flow.steps.base import Go, Moved, Next, Outcome, Returned, Step, Turn
 
 MAX_DIGITS = 64

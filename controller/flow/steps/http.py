@@ -8,8 +8,9 @@ from controller.flow.commands import Event, LookedUp, Lookup, LookupFailed
 from controller.flow.expressions import EvaluationError
 from controller.flow.findings import Mark
 from controller.flow.httpkinds import Headers, Url
-from controller.flow.kinds import Assignments, Duration, ExitMap, Flag
+from controller.flow.kinds import Duration, Flag
 from controller.flow.reading import Context, Expr, Template
+from controller.flow.refkinds import Assignments, ExitMap
 from controller.flow.steps.base import Go, Next, Outcome, Returned, Step, Turn
 
 _OK = range(200, 300)

@@ -25,8 +25,8 @@ from controller.flow.commands import (
     TreatMessage,
 )
 from controller.flow.expressions import ValueType
-from controller.flow.kinds import Variable
 from controller.flow.mailbox import PAUSE
+from controller.flow.refkinds import Variable
 from controller.flow.spoken.mailbox import count_notice
 from controller.flow.steps.base import Go, Next, Outcome, Returned, Step, Turn
 

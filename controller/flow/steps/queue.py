@@ -8,9 +8,10 @@ import msgspec
 
 from controller.flow.commands import Event, Play, Played, QueueExit, QueueLeft
 from controller.flow.findings import Mark
-from controller.flow.kinds import Duration, Exit, Integer, Nested, Prompts, RefTo
+from controller.flow.kinds import Duration, Integer, Nested
 from controller.flow.queuekinds import KEY, MAX_PRIORITY, Grades
 from controller.flow.reading import Context
+from controller.flow.refkinds import Exit, Prompts, RefTo
 from controller.flow.steps.base import Go, Moved, Next, Outcome, Returned, Step, Turn
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from controller.flow.commands import Event, Hangup, Play
-from controller.flow.kinds import Flag, Prompts, RefTo, Word
+from controller.flow.kinds import Flag, Word
+from controller.flow.refkinds import Prompts, RefTo
 from controller.flow.steps.base import Go, Next, Outcome, Returned, Step, Turn
 
 CAUSES = {"normal": 16, "busy": 17, "no_answer": 19, "rejected": 21, "unavailable": 38}

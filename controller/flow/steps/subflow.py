@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from controller.flow.commands import Event
-from controller.flow.kinds import NAME, Assignments, ExitMap, Name, RefTo
+from controller.flow.kinds import NAME, Name
 from controller.flow.reading import Expr
+from controller.flow.refkinds import Assignments, ExitMap, RefTo
 from controller.flow.steps.base import Enter, Go, Leave, Outcome, Returned, Step, Turn
 
 _FIELD = re.compile(r"\bresult\.([A-Za-z_][A-Za-z0-9_]*)")

@@ -18,8 +18,9 @@ from controller.flow.commands import (
     Record,
     Recorded,
 )
-from controller.flow.kinds import Duration, Flag, Prompts, RefTo
+from controller.flow.kinds import Duration, Flag
 from controller.flow.queuekinds import KEY
+from controller.flow.refkinds import Prompts, RefTo
 from controller.flow.steps.base import Go, Next, Outcome, Returned, Step, Turn
 
 SAID_S = 1.0

@@ -9,8 +9,9 @@ import pytest
 
 from controller.flow.drafts import FlowFile
 from controller.flow.graph import mermaid, svg
-from controller.flow.kinds import ExitMap, ListOf, Nested
+from controller.flow.kinds import ListOf, Nested
 from controller.flow.reading import Kind, fields_of
+from controller.flow.refkinds import ExitMap
 from controller.flow.schema import centre_schema, flow_schema
 from controller.flow.steps import LATER_TYPES, STEP_TYPES
 from tests.unit.flow.centres import ACCUEIL, NOBODY, flow, release
