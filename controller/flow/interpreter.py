@@ -26,50 +26,24 @@ import msgspec
 
 from controller.errors import FlowError
 from controller.flow import visits
+from controller.flow.answers import ANSWERS, UNHEARD
 from controller.flow.commands import (
-    AgentAct,
-    AgentActed,
     Answer,
     Answered,
-    AskCallback,
     CallbackAsked,
-    CallbackCancelled,
-    CallbackFound,
-    CancelCallback,
-    ChangeCallback,
-    Collect,
-    Collected,
     Command,
-    Dial,
     Dialled,
     DialOutcome,
     Enqueue,
     Event,
     Failed,
-    FindCallback,
     Hangup,
-    HearMessage,
     HungUp,
     KeepMessage,
-    ListMessages,
-    ListSlots,
-    LookedUp,
     Lookup,
-    LookupFailed,
-    MessageKept,
-    MessageReady,
-    MessagesListed,
-    MessageTreated,
-    OptedOut,
-    OptOut,
     Play,
-    Played,
     QueueExit,
     QueueLeft,
-    Record,
-    Recorded,
-    SlotsListed,
-    TreatMessage,
 )
 from controller.flow.expressions import EvaluationError
 from controller.flow.queuenow import NO_QUEUES, QueuesNow
@@ -84,39 +58,6 @@ __all__ = ["CallFacts", "Disposition", "EndedBy", "Ending", "FlowRun"]
 
 NORMAL_CLEARING = 16
 TEMPORARY_FAILURE = 41
-_ANSWERS: dict[type[Command], tuple[type[Event], ...]] = {
-    Answer: (Answered,),
-    Play: (Played,),
-    Collect: (Collected,),
-    Lookup: (LookedUp, LookupFailed),
-    Dial: (Dialled,),
-    Enqueue: (QueueLeft,),
-    Record: (Recorded,),
-    KeepMessage: (MessageKept,),
-    AgentAct: (AgentActed,),
-    ListMessages: (MessagesListed,),
-    HearMessage: (MessageReady,),
-    TreatMessage: (MessageTreated,),
-    FindCallback: (CallbackFound,),
-    ListSlots: (SlotsListed,),
-    AskCallback: (CallbackAsked,),
-    ChangeCallback: (CallbackAsked,),
-    CancelCallback: (CallbackCancelled,),
-    OptOut: (OptedOut,),
-}
-_UNHEARD = (
-    Lookup,
-    AgentAct,
-    ListMessages,
-    FindCallback,
-    ListSlots,
-    AskCallback,
-    ChangeCallback,
-    CancelCallback,
-    OptOut,
-    Answer,
-)
-"""What is done without the caller's hearing anything: the call need not be answered for it."""
 
 
 class _LimitError(Exception):
@@ -192,7 +133,7 @@ class FlowRun(RunView):
             self._trail.fault(f"Enqueue: {event.reason}")  # its step has an exit for that
             event = QueueLeft(QueueExit.FAILED, state.pending.queue)
         pending = type(state.pending)
-        if isinstance(event, Failed) or not isinstance(event, _ANSWERS.get(pending, ())):
+        if isinstance(event, Failed) or not isinstance(event, ANSWERS.get(pending, ())):
             reason = event.reason if isinstance(event, Failed) else f"the driver answered {type(event).__name__}"
             return self._fail(f"{pending.__name__}: {reason}", mute=pending is Answer)
         if isinstance(event, Answered):
@@ -310,7 +251,7 @@ class FlowRun(RunView):
         if isinstance(command, Hangup):
             return self._hang_up(command)
         state.messaged = state.messaged or isinstance(command, KeepMessage)
-        if not state.answered and not isinstance(command, _UNHEARD):
+        if not state.answered and not isinstance(command, UNHEARD):
             state.deferred = command
             command = Answer()
         state.pending = command
