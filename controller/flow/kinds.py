@@ -1,4 +1,4 @@
-"""The kinds of fields that hold a value, or several, in flow and centre files: how each is written, read, described."""
+"""The kinds of fields that hold values, in flow and centre files: how each is written, read and described."""
 
 from __future__ import annotations
 
