@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -20,7 +21,6 @@ from controller.callback.model import (
     RequestId,
     RequestState,
     Slot,
-    Source,
     When,
 )
 from controller.calls.callback.booking import Booking
@@ -29,8 +29,8 @@ from controller.calls.callback.dialler import Dialler
 from controller.calls.callback.flights import Ended, Flight
 from controller.calls.callback.means import Exit, Line
 from controller.calls.callback.news import Replied
-from controller.calls.callback.store import CallbackStore, NumberTaken, SlotTaken
-from controller.calls.callback.terms import CLICK_S, SLOT_TAKEN, Terms
+from controller.calls.callback.store import Added, CallbackStore, NumberTaken, SlotTaken
+from controller.calls.callback.terms import CLICK_S, SLOT_TAKEN, Terms, in_utc, is_click
 from controller.calls.callback.watching import Watchers
 from controller.errors import StoreConflict, StoreError
 from controller.outbound.model import Number, OutboundAsk, Verdict
@@ -52,6 +52,9 @@ UNAVAILABLE = Refused("unavailable", "What was asked for cannot be looked up jus
 UNKNOWN_REQUEST = Refused("unknown_request", "There is no such request.", "Ask to be called anew.")
 TOO_LATE = Refused("too_late", "The customer is being called, or it is over.", "Ask to be called anew afterwards.")
 NOT_NOW = Refused("not_now", "Nobody can call at once.", "Ask to be called as soon as possible, or choose a time.")
+ASKED_ALREADY = Refused(
+    "number_taken", "The number has another open request in this queue.", "Cancel that one, or wait for its call."
+)
 NUMBER_TAKEN = Refused("number_taken", "The number has another open request.", "Change or cancel that one.")
 
 
@@ -160,11 +163,12 @@ class CallbackService:
     @_stored
     async def ask(self, asked: Asked) -> Taken | Refused:
         """See `CallbackDesk.ask`."""
+        asked = replace(asked, slot_at=in_utc(asked.slot_at))
         plans = self._terms.plans(asked.queue)
         if isinstance(plans, Refused):
             return plans
         plan, callback = plans
-        click = asked.source is Source.AGENT and asked.when is When.NOW
+        click = is_click(asked)
         if asked.when is When.NOW and not click:
             availability = self.availability(asked.queue)
             if availability is None or not availability.now:
@@ -173,21 +177,29 @@ class CallbackService:
         if isinstance(limit, Refused):
             return limit
         verdict = await self._exit.judge(self._terms.outbound(asked, callback))
-        if verdict.facts is None or not (verdict.allowed or _later(verdict)):
+        if verdict.facts is None or not (verdict.allowed or (_later(verdict) and not click)):
             return Refused(verdict.code, verdict.message, verdict.advice)
         request = self._terms.request(asked, plan, callback, verdict)
         added = await self._store.add(request, idempotency_key=asked.idempotency_key, slot_limit=limit)
-        if added.new:
-            log.info("callbacks.asked", request=added.request.request_id, queue=asked.queue, when=asked.when.value)
-            if click and asked.agent is not None:
-                refused = self._dialler.at_once(added.request, asked.agent)
-                if refused is not None:
-                    await self._store.cancel(added.request.request_id, refused.message, self._clock.now())
-                    return refused
-            elif added.request.state is RequestState.WAITING:
-                self._dialler.lineup.put(added.request)
-            self.changed(added.request)
-        return self._taken(added.request, again=not added.new, same_key=added.same_key)
+        return await self._added(asked, added)
+
+    async def _added(self, asked: Asked, added: Added) -> Taken | Refused:
+        """Put a new request where it belongs, and tell of it."""
+        request, click = added.request, is_click(asked)
+        if not added.new:
+            if click and not (is_click(request) and request.agent == asked.agent):
+                return ASKED_ALREADY
+            return self._taken(request, again=True, same_key=added.same_key)
+        log.info("callbacks.asked", request=request.request_id, queue=asked.queue, when=asked.when.value)
+        if click and asked.agent is not None:
+            refused = self._dialler.at_once(request, asked.agent)
+            if refused is not None:
+                await self._store.cancel(request.request_id, refused.message, self._clock.now())
+                return refused
+        elif request.state is RequestState.WAITING:
+            self._dialler.lineup.put(request)
+        self.changed(request)
+        return self._taken(request, again=False)
 
     def _taken(self, request: Request, *, again: bool, same_key: bool = False) -> Taken:
         entry = EntryId(request.request_id)
@@ -207,6 +219,7 @@ class CallbackService:
         call_id: str = "",
     ) -> Taken | Refused:
         """See `CallbackDesk.change`."""
+        slot_at = in_utc(slot_at)
         request = await self._store.get(request_id)
         if request is None:
             return UNKNOWN_REQUEST

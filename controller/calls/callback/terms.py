@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -27,6 +27,16 @@ _ZONES = available_timezones()
 
 ON_THE_LINE_S = 15.0
 """Who asks by telephone hears what is promised, and hangs up, before the telephone rings again."""
+
+
+def is_click(asked: Asked | Request) -> bool:
+    """Tell whether an agent at work calls a customer: now, whatever the hours of the queue, or not at all."""
+    return asked.source is Source.AGENT and asked.when is When.NOW
+
+
+def in_utc(at: datetime | None) -> datetime | None:
+    """Return the same instant in UTC: on a clock that shows an hour twice, no time of it equals any other's."""
+    return at if at is None or at.tzinfo is None else at.astimezone(UTC)
 
 
 class Terms:
@@ -107,13 +117,13 @@ class Terms:
         facts, now = verdict.facts, self._clock.now()
         if facts is None:
             raise ValueError("a number that is not understood cannot be called")
-        click = asked.source is Source.AGENT and asked.when is When.NOW
+        click = is_click(asked)
         on_the_line = asked.source in (Source.SVI, Source.QUEUE)
         times = self.times(
             asked.when, asked.slot_at, plan, callback, entered_at=asked.entered_at, on_the_line=on_the_line
         )
         if click:
-            times |= {"expires_at": now + timedelta(seconds=CLICK_S)}
+            times |= {"due_at": now, "promised_at": None, "expires_at": now + timedelta(seconds=CLICK_S)}
         due_at = times["due_at"]
         return Request(
             request_id=RequestId(uuid.uuid4().hex),

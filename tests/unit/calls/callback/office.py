@@ -32,7 +32,7 @@ from controller.calls.distribution.services import LiveQueues
 from controller.cdr.entries import QueueEntered, TalkStarted
 from controller.ids import attempt_of_call, call_id_of_attempt
 from tests.rig.fakedialling import FakeExit, MemoryCallbacks
-from tests.unit.calls.distribution.hall import Caller, Hall, account, release
+from tests.unit.calls.distribution.hall import Caller, Hall, Opening, account, release
 
 PLAN = CallbackPlan(flow="rappel", caller_id="+33353014700", delays={"no_answer": (60.0,), "busy": (20.0,)})
 NUMBER = "+33612345678"
@@ -66,12 +66,19 @@ class Agent:
 
 
 class Office:
-    """See the module. A queue `support`, agents Anne and Bruno."""
+    """See the module. A queue `support`, in the hours of `calendar` if there is one; agents Anne and Bruno."""
 
-    def __init__(self, folder: Path, plan: CallbackPlan = PLAN, node: str = "one", **queue: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: CallbackPlan = PLAN,
+        node: str = "one",
+        calendar: Opening | None = None,
+        **queue: Any,
+    ) -> None:
         self.folder = folder
         rules = Queue(name="support", **queue)
-        centre = release(rules)
+        centre = release(rules, calendar=calendar)
         plans = {name: msgspec.structs.replace(each, callback=plan) for name, each in centre.queues.items()}
         self.hall = Hall(
             folder,

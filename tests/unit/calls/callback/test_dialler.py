@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import msgspec
 from controller.acd.model import AgentId, AgentState, OfferOutcome, Refused
 from controller.callback.model import AttemptState, First, Outcome, RequestState, Source, When
 from controller.calls.asks import Assigned
+from controller.calls.callback.desk import Taken
 from controller.calls.callback.lease import Leader
 from controller.calls.callback.means import Past
 from controller.ids import call_id_of_attempt
+from controller.numbering.model import Number, NumberFacts, NumberKind
 from controller.outbound.model import Verdict
 from tests.rig.virtualtime import on_virtual_time
-from tests.unit.calls.callback.office import PLAN, Office
+from tests.unit.calls.callback.office import NUMBER, PLAN, Office
+from tests.unit.calls.distribution.hall import Opening
 
 
 @on_virtual_time
@@ -479,6 +483,40 @@ async def test_an_agent_clicks_to_dial(tmp_path: Path) -> None:
     assert office.agents[0].told is Outcome.BUSY
     assert office.state("anne") is AgentState.FREE
     assert office.store.tries[attempt].state is AttemptState.ENDED
+    await office.kill()
+
+
+@on_virtual_time
+async def test_a_click_dials_outside_the_hours_too_or_says_at_once_why_not(tmp_path: Path) -> None:
+    office = await Office(tmp_path, calendar=Opening(is_open=False)).open()
+    office.hall.login("anne", "bruno")
+    click = office.asked(source=Source.AGENT, when=When.NOW, agent=AgentId("anne"))
+    tomorrow = office.clock.now() + timedelta(hours=12)
+    office.exit.verdict = Verdict(
+        False,
+        "window",
+        "Nobody is called now.",
+        "Dial then.",
+        NumberFacts(Number(NUMBER), "FR", NumberKind.MOBILE, NUMBER),
+        not_before=tomorrow,
+    )
+    refused = await office.desk.ask(click)
+    assert isinstance(refused, Refused)
+    assert (refused.code, office.store.requests) == ("window", {}), "the gate's window holds, and nothing is put off"
+    office.exit.verdict = None
+    request = await office.ask(source=Source.AGENT, when=When.NOW, agent=AgentId("anne"))
+    assert (request.state, request.promised_at) == (RequestState.WAITING, None)
+    await office.until(lambda: office.agents, 3)
+    office.agents[0].ready()
+    attempt = await office.dialled()
+    again = await office.desk.ask(click)
+    assert isinstance(again, Taken), "a second click is the same call"
+    assert again.again
+    other = await office.desk.ask(replace(click, agent=AgentId("bruno")))
+    assert isinstance(other, Refused)
+    assert other.code == "number_taken"
+    office.exit.end(attempt, 19)
+    await office.ended(request, RequestState.FAILED)
     await office.kill()
 
 

@@ -34,6 +34,9 @@ class Opening:
     def status(self, at: datetime) -> str:
         return "open" if self.is_open else "closed"
 
+    def next_open(self, at: datetime) -> datetime:
+        return at if self.is_open else at + timedelta(hours=12)
+
 
 def release(*queues: Queue, calendar: Opening | None = None) -> Release:
     """A centre with these queues; all in `calendar`, if there is one."""
