@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -31,7 +30,7 @@ from controller.calls.callback.flights import Ended, Flight
 from controller.calls.callback.means import Exit, Line
 from controller.calls.callback.news import Replied
 from controller.calls.callback.store import Added, CallbackStore, NumberTaken, SlotTaken
-from controller.calls.callback.terms import CLICK_S, SLOT_TAKEN, Terms, in_utc, in_utc, is_click
+from controller.calls.callback.terms import CLICK_S, SLOT_TAKEN, Terms, in_utc, is_click
 from controller.calls.callback.watching import Watchers
 from controller.errors import StoreConflict, StoreError
 from controller.outbound.model import Number, OutboundAsk, Verdict

@@ -39,11 +39,6 @@ def in_utc(at: datetime | None) -> datetime | None:
     return at if at is None or at.tzinfo is None else at.astimezone(UTC)
 
 
-def in_utc(at: datetime | None) -> datetime | None:
-    """Return the same instant in UTC: on a clock that shows an hour twice, no time of it equals any other's."""
-    return at if at is None or at.tzinfo is None else at.astimezone(UTC)
-
-
 class Terms:
     """See the module."""
 
