@@ -27,7 +27,8 @@ from controller.web.public.forms import AskBody, SlotView, cleaned
 from controller.web.public.origin import client_address
 from controller.web.public.refusals import Refusal
 from controller.web.public.requests import Visitor
-from controller.web.public.server import Parts, PublicRoutes, availability, read_body
+from controller.web.public.server import Parts, PublicRoutes, availability
+from controller.web.public.wire import read_body
 from controller.web.public.wording import DAYS, MONTHS, NAMES, PAGE, language_of, said
 
 _SCHEMES: Final = {

@@ -7,7 +7,6 @@ it sends it itself. Nothing personal is in an address, so none is in a proxy's l
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -35,7 +34,6 @@ from controller.web.public.forms import (
     AskBody,
     AvailabilityView,
     ChangeBody,
-    RequestView,
     SiteView,
     SlotsView,
     SlotView,
@@ -50,19 +48,17 @@ from controller.web.public.protection import Protection
 from controller.web.public.refusals import Refusal, refused
 from controller.web.public.requests import KEY, Requests, Visitor
 from controller.web.public.tickets import Seal
+from controller.web.public.wire import MAX_BODY_BYTES, cached_answer, json_answer, json_body, send_event, ticket_of
 from controller.web.public.wording import language_of
 from controller.web.public.work import Captcha, Work
 
 log = structlog.get_logger(__name__)
 
 PREFIX: Final = "/public/v1"
-MAX_BODY_BYTES: Final = 16 * 1024
 MAX_WATCHERS: Final = 2000
 WATCHERS_EACH: Final = 10
 """Of one address."""
 SLOTS_FRESH_S: Final = 5.0
-_SEND_TIMEOUT_S: Final = 10.0
-_TICKET: Final = "Ticket "
 Answerer = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
 
 
@@ -197,35 +193,35 @@ class PublicRoutes:
     async def site(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """What the form needs."""
         self._parts.protection.read(visitor.address)
-        return _cached(request, site_view(visitor), 60, language=visitor.language)
+        return cached_answer(request, site_view(visitor), 60, language=visitor.language)
 
     async def availability(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """What the button may offer now."""
         self._parts.protection.read(visitor.address)
-        return _cached(request, availability(self._parts, visitor.site), 5)
+        return cached_answer(request, availability(self._parts, visitor.site), 5)
 
     async def slots(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """The times to choose from."""
         self._parts.protection.read(visitor.address)
         zone = request.query.get("zone") or self._parts.zone()
-        return _cached(request, await self.slots_view(visitor.site, zone), int(SLOTS_FRESH_S))
+        return cached_answer(request, await self.slots_view(visitor.site, zone), int(SLOTS_FRESH_S))
 
     async def challenge(self, _: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Some work to do."""
-        return _json(self._parts.protection.challenge(visitor.site, visitor.address))
+        return json_answer(self._parts.protection.challenge(visitor.site, visitor.address))
 
     async def ask(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Take a request."""
         self._parts.protection.read(visitor.address)
-        body = await _body(request, self._ask_body)
+        body = await json_body(request, self._ask_body)
         key = request.headers.get("Idempotency-Key", "")
-        return _json(await self._parts.requests.ask(visitor, key, body), status=201)
+        return json_answer(await self._parts.requests.ask(visitor, key, body), status=201)
 
     async def talk(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Let the page make one call to the site's number."""
         parts, site = self._parts, visitor.site
         parts.protection.read(visitor.address)
-        body: VoiceBody = await _body(request, self._voice_body)
+        body: VoiceBody = await json_body(request, self._voice_body)
         key = request.headers.get("Idempotency-Key", "")
         if not KEY.fullmatch(key):
             raise Refusal("key_missing")
@@ -248,23 +244,23 @@ class PublicRoutes:
             parts.protection.counts[f"refused_{ticket.code}"] += 1
             raise refused(ticket)
         parts.protection.counts["voice"] += 1
-        return _json(VoiceView(ticket.ticket, ticket.expires_at), status=201)
+        return json_answer(VoiceView(ticket.ticket, ticket.expires_at), status=201)
 
     async def look(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """How a request is."""
         self._parts.protection.read(visitor.address)
-        return _json(await self._parts.requests.look(visitor, ticket_of(request)))
+        return json_answer(await self._parts.requests.look(visitor, ticket_of(request)))
 
     async def change(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Another time or number."""
         self._parts.protection.read(visitor.address)
-        body = await _body(request, self._change_body)
-        return _json(await self._parts.requests.change(visitor, ticket_of(request), body))
+        body = await json_body(request, self._change_body)
+        return json_answer(await self._parts.requests.change(visitor, ticket_of(request), body))
 
     async def cancel(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Cancel a request."""
         self._parts.protection.read(visitor.address)
-        return _json(await self._parts.requests.cancel(visitor, ticket_of(request)))
+        return json_answer(await self._parts.requests.cancel(visitor, ticket_of(request)))
 
     async def events(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Follow a request live: server-sent events, read by `fetch` (an `EventSource` can send no ticket)."""
@@ -279,10 +275,10 @@ class PublicRoutes:
                 | {hdrs.CACHE_CONTROL: "no-store"}
             )
             await response.prepare(request)
-            await _send(response, first)
+            await send_event(response, first)
             if not first.final:
                 async for view in self._parts.following.follow(text, ticket, visitor.language):
-                    await _send(response, view)
+                    await send_event(response, view)
         return response
 
     @asynccontextmanager
@@ -378,57 +374,6 @@ def _voice_now(parts: Parts, site: Site) -> bool:
     return now is not None and now.now
 
 
-def ticket_of(request: web.Request) -> str:
-    """Return the ticket in `Authorization: Ticket …`."""
-    header = request.headers.get(hdrs.AUTHORIZATION, "")
-    return header.removeprefix(_TICKET).strip() if header.startswith(_TICKET) else ""
-
-
 def _slot(slot: Slot, zone: ZoneInfo) -> SlotView:
     at = slot.at.timestamp()
     return SlotView(*(type(slot.at).fromtimestamp(each, zone) for each in (at, at + slot.length_s)))
-
-
-async def _body(request: web.Request, decoder: msgspec.json.Decoder[Any]) -> Any:
-    if request.content_type != "application/json":
-        raise Refusal("invalid")
-    if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
-        raise Refusal("invalid")
-    raw = await read_body(request)
-    try:
-        return decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Refusal("invalid") from None
-
-
-async def read_body(request: web.Request) -> bytes:
-    """Return a body of at most `MAX_BODY_BYTES`; no more is read, whatever the outer application would take."""
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise Refusal("too_large")
-    raw = bytearray()
-    async for piece in request.content.iter_any():
-        raw += piece
-        if len(raw) > MAX_BODY_BYTES:
-            raise Refusal("too_large")
-    return bytes(raw)
-
-
-def _json(content: Any, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(content), status=status, content_type="application/json")
-
-
-def _cached(request: web.Request, content: Any, fresh_s: int, language: str = "") -> web.Response:
-    """Answer with what browsers and proxies may keep for a while."""
-    body = msgspec.json.encode(content)
-    tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-    headers = {hdrs.CACHE_CONTROL: f"public, max-age={fresh_s}", hdrs.ETAG: tag}
-    if language:
-        headers[hdrs.CONTENT_LANGUAGE] = language
-    if request.headers.get(hdrs.IF_NONE_MATCH) == tag:
-        return web.Response(status=304, headers=headers)
-    return web.Response(body=body, content_type="application/json", headers=headers)
-
-
-async def _send(response: web.StreamResponse, view: RequestView | None) -> None:
-    text = b": still here\n\n" if view is None else b"event: progress\ndata: " + msgspec.json.encode(view) + b"\n\n"
-    await asyncio.wait_for(response.write(text), _SEND_TIMEOUT_S)

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from controller.acd.model import Refused
 from controller.callback.model import AttemptState, RequestId, RequestState, Source, When
 from controller.calls.callback.desk import Asked
-from controller.web.public.server import MAX_BODY_BYTES, PREFIX, WATCHERS_EACH
+from controller.web.public.server import PREFIX, WATCHERS_EACH
+from controller.web.public.wire import MAX_BODY_BYTES
 from tests.rig.fakecallbacks import AT, open_queue
 from tests.unit.web.public.stage import MOBILE, SHOP, SITE, Stage, decoded, new_key, number, staged
 
