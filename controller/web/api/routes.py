@@ -12,6 +12,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from controller.errors import StoreConflict, StoreError
+from controller.ids import call_id_of_attempt
 from controller.ports import Token
 from controller.web.api.access import Door, Scope, require
 from controller.web.api.problems import (
@@ -29,6 +30,7 @@ from controller.web.api.problems import (
 log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 256 * 1024
+_ATTEMPT = re.compile(r"[0-9a-fA-F]{32}")
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 Query = TypeVar("Query")
@@ -90,7 +92,7 @@ def serve(route: Route, door: Door) -> Callable[[web.Request], Awaitable[web.Str
                 require(token, route.scope)
             query = _query(route, request)
             body = await _body(decoder, request)
-            result = await route.handler(ApiRequest(token, dict(request.match_info), query, body, request))
+            result = await route.handler(ApiRequest(token, _path(request), query, body, request))
         except web.HTTPException:
             raise
         except Exception as error:  # noqa: BLE001 - every failure becomes an answer that says what to do
@@ -121,6 +123,14 @@ def _problem(error: Exception, route: Route) -> Problem:
     log.error("api.failed", route=route.name, exc_info=error)
     detail = "the controller's log says what went wrong"
     return Problem(BROKEN, "fault", detail, "report it with the time of the request")
+
+
+def _path(request: web.Request) -> dict[str, str]:
+    """Return the parameters of the path. A call's id may be written as the attempt's is that began it: no dashes."""
+    path = dict(request.match_info)
+    if _ATTEMPT.fullmatch(path.get("call_id", "")):
+        path["call_id"] = call_id_of_attempt(path["call_id"])
+    return path
 
 
 def _query(route: Route, request: web.Request) -> Any:

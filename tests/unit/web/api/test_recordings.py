@@ -121,3 +121,17 @@ async def test_lists_and_what_is_not_there(served: tuple[Store, aiohttp.ClientSe
     assert (await told(session, "/messages"))[0] == 422
     for path in ("/recordings/r9", "/recordings/r9/audio", "/recordings/r9/accesses", "/recordings/..%2F..%2Fetc"):
         assert (await told(session, path))[0] == 404
+
+
+@pytest.mark.parametrize("spelling", ["0123456789abcdef0123456789abcdef", "0123456789ABCDEF0123456789ABCDEF"])
+async def test_a_call_is_found_by_the_id_of_its_attempt(
+    served: tuple[Store, aiohttp.ClientSession], spelling: str
+) -> None:
+    store, session = served
+    store.known["r3"] = recording("r3", call_id="01234567-89ab-cdef-0123-456789abcdef")
+    for call_id in (spelling, "01234567-89ab-cdef-0123-456789abcdef"):
+        status, found = await told(session, f"/calls/{call_id}/recordings")
+        assert status == 200
+        assert isinstance(found, list)
+        assert [each["recording_id"] for each in found] == ["r3"], call_id
+    assert (await told(session, f"/calls/{spelling[:31]}/recordings")) == (200, [])
