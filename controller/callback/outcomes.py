@@ -41,6 +41,8 @@ _SAY_NOTHING: Final = frozenset({0, 16})
 """Causes that Asterisk gives when it knows none: its status says more, if there is one."""
 OF_THE_GATE: Final = frozenset({"UNREADABLE", "DRAINING", "FULL", "UNSURE"})
 """Statuses of the dialplan's gate: it let nothing out."""
+AWAY: Final = "AWAY"
+"""The gate's as well: there is no trunk, or its carrier does not answer. No telephone was called, so it is no try."""
 
 
 def outcome_of(
@@ -53,8 +55,8 @@ def outcome_of(
     """
     if already:
         return Outcome.LOST
-    if status in OF_THE_GATE:
-        return Outcome.FAILED
+    if status == AWAY or status in OF_THE_GATE:
+        return Outcome.BLOCKED if status == AWAY else Outcome.FAILED
     if cause in overrides:
         return overrides[cause]
     if cause in _SAY_NOTHING and status:

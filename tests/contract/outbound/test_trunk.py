@@ -7,6 +7,8 @@ import time
 from contextlib import AsyncExitStack
 
 from controller.ari.trunk import NumberFormat, TrunkNumbers
+from controller.callback.model import Outcome
+from controller.callback.outcomes import outcome_of
 from controller.runtime.asterisk import AsteriskInstall
 from controller.runtime.settings import Trunk
 from controller.softphone.phone import reject_with
@@ -42,6 +44,32 @@ async def test_a_trunk_with_a_password_registers_and_dials(asterisk_install: Ast
         assert "PJSIP/1001-" in await carrier.cli("core show channels concise")
         await street.originator.cancel(attempt)
         assert not (await news.ended()).answered
+
+
+async def test_a_carrier_that_does_not_answer_is_asked_for_no_call(build: Build) -> None:
+    """Known from OPTIONS: nobody's telephone is called, so it is no try of theirs. When it answers again, it may."""
+    street = await build()
+    carrier = street.carrier
+    await carrier.endpoint.close()
+    await street.asterisk.cli("pjsip qualify trunk")  # what Asterisk does every minute
+
+    async def is_away() -> bool:
+        return "Unavail" in await street.asterisk.cli("pjsip show contacts")
+
+    await until(is_away)
+    attempt, news = await street.dial()
+    end = await news.ended()
+    assert outcome_of(end.cause, end.status) is Outcome.BLOCKED
+    await carrier.endpoint.open()
+    await street.asterisk.cli("pjsip qualify trunk")
+
+    async def is_back() -> bool:
+        return not await is_away()
+
+    await until(is_back)
+    _, news = await street.dial(reject_with(486), attempt=attempt)  # that one was not used up
+    assert (await news.ended()).status == "BUSY"
+    assert len(carrier.invites) == 1
 
 
 async def test_numbers_are_written_as_the_carrier_wants_them(build: Build) -> None:
