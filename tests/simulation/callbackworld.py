@@ -82,6 +82,7 @@ class CalledDay(Day):
     """When the controller, or Postgres, was last away."""
 
     def __post_init__(self) -> None:
+        (self.folder / "attempts").mkdir()
         self.chance = random.Random(self.seed)
         self.tables = Tables(self.clock)
         self.decisions = Decisions(self.tables)
@@ -129,6 +130,8 @@ class CalledDay(Day):
             changed=lambda flight: self.service.flight_changed(flight),  # noqa: PLW0108 - made after it
             expired=lambda request: self.service.changed(request),  # noqa: PLW0108 - made after it
         )
+        # Nobody can kill anything in the middle of a write here: it need not be put in place whole.
+        self.dialler._files._put = self._put  # type: ignore[method-assign]
         booking = Booking(store, self, line, self.clock, line.serving)
         self.service = CallbackService(
             store=store,
@@ -142,6 +145,9 @@ class CalledDay(Day):
         )
         line.listeners.append(self.dialler.listen)
         return line
+
+    def _put(self, attempt: AttemptId, data: bytes) -> None:
+        (self.folder / "attempts" / f"{attempt}.json").write_bytes(data)
 
     def _statement_s(self) -> float:
         """Most statements take no time here, some give others the time to come in between."""

@@ -162,6 +162,8 @@ class Watch:
                 ringing.pop(offers[entry.call_id, entry.offer], None)
             elif isinstance(entry, AgentChanged) and entry.state not in {"offered", "talking"}:
                 ringing.pop(entry.agent, None)
+            elif isinstance(entry, TalkEnded):  # whom nobody saw leave: the agent may be offered the next at once
+                ringing = {agent: call_id for agent, call_id in ringing.items() if call_id != entry.call_id}
 
     # --- figures ------------------------------------------------------------------------------------------------
 
