@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.line import Line
-from controller.errors import AsteriskRefused, ChannelGone
+from controller.errors import AsteriskRefused, ChannelGone, TelephonyError
+from controller.ids import derived_id
 from controller.switchboard import LegPlan, Listening
 
 _CONFLICT = 409
@@ -44,21 +47,38 @@ async def contacts(line: Line, endpoint: str) -> tuple[str, ...]:
     if technology not in {"", "PJSIP"}:
         return (endpoint,)
     if line.alone:
-        # Asterisk tells contacts to a channel only. Of a phone that has rung before they are known; else the first
-        # one that Asterisk has is rung.
-        return await line.contacts.of(name, _not_asked) or (f"PJSIP/{name}",)
-    return await line.contacts.of(name, lambda: _registered(line, name))
+        return await line.contacts.of(name, lambda: _without_caller(line, name))
+    return await line.contacts.of(name, lambda: _registered(line, name, line.channel_id))
 
 
-async def _not_asked() -> tuple[str, ...]:
-    return ()
+async def _without_caller(line: Line, name: str) -> tuple[str, ...]:
+    """Ask through a channel to the endpoint itself: Asterisk tells contacts to channels only.
 
-
-async def _registered(line: Line, name: str) -> tuple[str, ...]:
+    It is not dialled, so that no phone is sent anything, and goes at once.
+    """
+    look = derived_id(line.call_id, "look", 0)
+    request = ari.channels_create(
+        endpoint=f"PJSIP/{name}",
+        app=line.application,
+        app_args="leg",
+        channel_id=look,
+        variables={"CDR_PROP(disable)": "1"},  # it is nobody's call
+    )
     try:
-        found = await line.request(
-            ari.channels_get_channel_var(line.channel_id, variable=f"PJSIP_DIAL_CONTACTS({name})")
-        )
+        await line.request(request)
+    except AsteriskRefused as error:
+        if error.status != _CONFLICT:
+            return ()
+    try:
+        return await _registered(line, name, look)
+    finally:
+        with contextlib.suppress(TelephonyError):
+            await line.request(ari.channels_hangup(look))
+
+
+async def _registered(line: Line, name: str, channel_id: str) -> tuple[str, ...]:
+    try:
+        found = await line.request(ari.channels_get_channel_var(channel_id, variable=f"PJSIP_DIAL_CONTACTS({name})"))
     except ChannelGone:
         raise
     except AsteriskRefused:  # there is no such endpoint

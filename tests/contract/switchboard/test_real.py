@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +12,10 @@ from controller.ari.recordings import AriRecordings
 from controller.cdr.entries import Role
 from controller.errors import ChannelGone
 from controller.flow.commands import HungUp, Play, Played, Record, Recorded
-from controller.ids import message_id
+from controller.ids import CallId, message_id
 from controller.softphone.media import Silence
 from controller.switchboard import Gone, Listening, PartyState, PickedUp, RecordingEnded, Ringing
-from tests.contract.switchboard.conftest import RealRoom, Table
+from tests.contract.switchboard.conftest import Audio, RealRoom, Table
 from tests.rig.fakeswitchboard import Phone
 
 ANSWERS, RINGS = Phone(answers_after_s=0.2), Phone()
@@ -50,6 +51,27 @@ async def test_a_phone_that_is_not_registered_cannot_be_rung(real: RealRoom) -> 
     gone = await table.until(Gone)
     assert gone.cause == 20
     assert real.legs.told == []
+
+
+async def test_the_phones_of_an_agent_are_known_without_a_caller_and_none_is_rung(
+    real: RealRoom, tmp_path: Path
+) -> None:
+    await real.phone("2001", RINGS, RINGS)
+    await real.phone("2002")
+    async with asyncio.timeout(5):
+        while len(known := await real.board.contacts("2001")) < 2:
+            await asyncio.sleep(0.05)
+    driver = real.controller.driver
+    board = driver.board(CallId("01890000-0000-8000-8000-00000000000a"), Audio(tmp_path))
+    driver.contacts.changed("2001")
+    assert await board.contacts("2001") == known
+    assert await board.contacts("2002") == ()
+    assert await board.contacts("2009") == (), "there is no such endpoint"
+    board.let_go()
+    assert real.invites == []
+    async with asyncio.timeout(5):
+        while "1 active channel" not in await real.controller.asterisk.cli("core show channels count"):
+            await asyncio.sleep(0.05)
 
 
 async def test_what_happened_while_the_connection_was_broken_is_told(real: RealRoom) -> None:
