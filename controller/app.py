@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Collection
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import structlog
-import watchfiles
 
 from controller.agi.driver import AgiDriver
 from controller.agi.server import AgiServer
@@ -23,14 +21,13 @@ from controller.ari.http import HttpTransport
 from controller.ari.link import Door, dial
 from controller.ari.recordings import AriRecordings
 from controller.ari.trunk import NumberFormat, TrunkNumbers
+from controller.background import Background, upgrade_schema, watch_flows
 from controller.callbacks import Callbacks, make_callbacks
 from controller.calls.call import Surroundings
-from controller.calls.callback.dialler import Dialler
 from controller.calls.clock import SystemClock
 from controller.calls.distribution.distributor import Distributor
 from controller.calls.distribution.services import DistributionServices
 from controller.calls.guard import Guard
-from controller.calls.incoming import IncomingCall
 from controller.calls.keeping import Keeping
 from controller.calls.outbound.exit import Outbound
 from controller.calls.releases import AudioIndex, LiveRelease, Releases
@@ -39,16 +36,15 @@ from controller.calls.voice.availability import of_queue
 from controller.cdr.entries import ReleaseUsed
 from controller.collector import settle
 from controller.config import Config, Sip
-from controller.errors import StoreError
 from controller.flow.release import Release
 from controller.journal import Journal
 from controller.numberkey import number_key
-from controller.postgres import versions
 from controller.postgres.agents import PostgresAgents
 from controller.postgres.history import PostgresHistory
 from controller.postgres.outbound import PostgresOutbound
 from controller.postgres.retention import PostgresRetention, Retention
 from controller.postgres.store import PostgresStore
+from controller.reception import Reception
 from controller.speech.edition import edition
 from controller.status import StatusBoard
 from controller.trunks import networks_of, way_out
@@ -63,7 +59,6 @@ from controller.web.public.origin import client_address, networks
 log = structlog.get_logger(__name__)
 
 _STATES_TIMEOUT_S = 1.0
-_UPGRADE_RETRY_S = 2.0
 _MIB = 1024 * 1024
 LISTENING = "audio/listening"
 """In the cache: beside the prompts, where Asterisk may read, on whatever machine it is."""
@@ -99,11 +94,11 @@ async def run_controller(config: Config) -> None:
     async with assembled(config) as parts:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        background = _Background()
+        background = Background()
         background.start(keep_awake())
         loop.add_signal_handler(signal.SIGHUP, lambda: background.start(parts.releases.reload()))
         if config.centre.watch:
-            background.start(_watch(parts.releases, stop))
+            background.start(watch_flows(parts.releases, stop))
         settle()
         log.info("controller.started", node=config.node.name, release=parts.releases.current_hash)
         await stop.wait()
@@ -116,7 +111,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
     """Make all parts, start them in the order in which they need each other, and stop them in the reverse."""
     async with AsyncExitStack() as stack:
         state_dir = Path(config.node.state_dir)
-        background = _Background()
+        background = Background()
         stack.push_async_callback(background.cancel)
 
         store = PostgresStore(config.postgres.url)
@@ -147,11 +142,11 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
         )
         releases.load(last_good=True)  # before anything else runs
         # Not sooner: a first load prepares audio for seconds, in which a connection would seem to time out.
-        background.start(_upgrade(config.postgres.url))
+        background.start(upgrade_schema(config.postgres.url))
 
         ami = _manager(config, journal, clock)
         http = HttpTransport(_ari_url(config), config.asterisk.ari_user, config.asterisk.ari_password)
-        calls = _Calls()
+        calls = Reception()
         driver = AriDriver(application=config.asterisk.app, calls=calls, http=http, trunk=_trunk_numbers(config.sip))
         ami.on_security(_guard(config, driver, clock).failed)
         _tell_of_contacts(ami, driver)
@@ -222,7 +217,7 @@ async def assembled(config: Config) -> AsyncIterator[Parts]:
 async def _start(
     parts: Parts,
     stack: AsyncExitStack,
-    background: _Background,
+    background: Background,
     directory: PostgresAgents,
     history: PostgresHistory,
     clock: SystemClock,
@@ -281,7 +276,7 @@ async def _serve_public(
     return api
 
 
-async def _open_doors(parts: Parts, stack: AsyncExitStack, background: _Background) -> None:
+async def _open_doors(parts: Parts, stack: AsyncExitStack, background: Background) -> None:
     """Let Asterisk in, by FastAGI and by its WebSocket; watch it by AMI."""
     config, driver, manager = parts.config, parts.driver, parts.config.asterisk
     await parts.agi.start()
@@ -365,89 +360,9 @@ def _ari_url(config: Config) -> str:
     return f"{config.asterisk.ari_url.rstrip('/')}/ari"
 
 
-class _Calls:
-    """Between the driver, which is there first, and those who serve the calls (`controller.ari.driver.Calls`)."""
-
-    def __init__(self) -> None:
-        self._supervisor: Supervisor | None = None
-        self._distributor: Distributor | None = None
-        self._dialler: Dialler | None = None
-
-    def use(self, supervisor: Supervisor, distributor: Distributor, dialler: Dialler) -> None:
-        """Bring calls to these from now on."""
-        self._supervisor, self._distributor, self._dialler = supervisor, distributor, dialler
-
-    def runs(self, call_id: str) -> bool:
-        """Tell whether a call is in progress."""
-        return self._supervisor is not None and self._supervisor.runs(call_id)
-
-    def alive(self, name: str) -> bool:
-        """Tell whether a call, or a call-back, that holds a place or an agent is there."""
-        return self.runs(name) or (self._dialler is not None and self._dialler.holds(name))
-
-    def incoming(self, call: IncomingCall) -> asyncio.Task[None] | None:
-        """See `Supervisor.incoming`."""
-        return self._supervisor.incoming(call) if self._supervisor is not None else None
-
-    def channel_gone(self, channel_id: str, cause: int, cause_text: str, at: datetime) -> None:
-        """See `Supervisor.channel_gone`."""
-        if self._supervisor is not None:
-            self._supervisor.channel_gone(channel_id, cause, cause_text, at)
-
-    def settle(self, live_channels: Collection[str]) -> None:
-        """See `Supervisor.settle`; all calls that are left have been handed over by then."""
-        if self._supervisor is not None and self._distributor is not None:
-            # Whether customers whom we had called have talked, the record tells: the dialler looks there.
-            self._distributor.settled(self._supervisor.settle(live_channels))
-
-
 def _prepare_audio(folder: Path, cache_dir: Path, release: Release) -> AudioIndex:
     # Decoding and resampling take a quarter of a second to import, and a restarted controller, whose release is
     # ready on disk, needs neither.
     from controller.speech.release import prepare_release  # noqa: PLC0415
 
     return prepare_release(folder, cache_dir, release)
-
-
-async def _watch(releases: Releases, stop: asyncio.Event) -> None:
-    """Reload on every change below the centre's folder."""
-    async for _ in watchfiles.awatch(releases.folder, stop_event=stop, step=100, debounce=400):
-        try:
-            await releases.reload()
-        except Exception:  # a bug here must not end the watching: the next change may be the mending one
-            log.exception("release.reload_failed")
-
-
-async def _upgrade(dsn: str) -> None:
-    """Bring the schema up to date as soon as Postgres can be reached; records wait in the journal until then."""
-    while True:
-        try:
-            await versions.ensure_database(dsn)
-            await versions.bring_up_to_date(dsn)
-        except StoreError as error:
-            log.warning("postgres.not_upgraded", error=str(error), again_in_s=_UPGRADE_RETRY_S)
-            await asyncio.sleep(_UPGRADE_RETRY_S)
-        else:
-            return
-
-
-class _Background:
-    """Tasks that belong to nobody's call; a failure of one is logged."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[object]] = set()
-
-    def start(self, work: Awaitable[object]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    async def cancel(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _done(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("background_failed", error=str(task.exception()), exc_info=task.exception())
