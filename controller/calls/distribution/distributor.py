@@ -15,21 +15,22 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from controller.acd.floor import Floor, FloorMemory
+from controller.acd.floor import Floor
 from controller.acd.model import AgentAccount, AgentId, AgentState, Entry, EntryId, EntryKind, OfferOutcome, Refused
 from controller.calls.asks import Assigned, QueueClosed, Withdrawn
 from controller.calls.desk import TalkView
 from controller.calls.distribution.accounts import Accounts
-from controller.calls.distribution.agentnews import AgentNews, ToldState
+from controller.calls.distribution.agentnews import AgentNews
 from controller.calls.distribution.broadcast import Broadcast
 from controller.calls.distribution.ghosts import GhostWatch
-from controller.calls.distribution.holding import Held, Holding
+from controller.calls.distribution.holding import Holding
+from controller.calls.distribution.keptstate import KeptState
 from controller.calls.distribution.learning import learn_past
-from controller.calls.distribution.ledger import Ledger, LedgerState
+from controller.calls.distribution.ledger import Ledger
 from controller.calls.distribution.matcher import Deliver, Matcher, wall
 from controller.calls.distribution.parking import Parking
-from controller.calls.distribution.recent import RecentTalks
 from controller.calls.distribution.statefile import StateFile
+from controller.calls.distribution.talks import Talks
 from controller.cdr.entries import DistributionEntry
 from controller.flow.queues import QueuePlan
 from controller.flow.release import Release
@@ -44,20 +45,6 @@ ALONE_S = 5.0
 """So long Asterisk's word on an agent's phone is waited for; then the agent's state is told without it."""
 SWEEP_S = 2.0
 """How often it is looked whether the calls that hold agents and places still run."""
-_TALKED_REMEMBERED = 5000
-
-
-class KeptState(msgspec.Struct, kw_only=True):
-    """What a restart needs."""
-
-    at: datetime
-    floor: FloorMemory
-    ledger: LedgerState
-    parked: dict[str, int] = {}
-    told: dict[str, ToldState] = {}
-    """What was last told of each agent."""
-    held: dict[str, Held] = {}
-    """Agents held for customers who are being called."""
 
 
 class Distributor:
@@ -97,10 +84,7 @@ class Distributor:
         """Called with each entry after it is recorded."""
         self.release: Release | None = None
         """The version of the centre in force."""
-        self.talks: dict[str, tuple[TalkView, Deliver]] = {}
-        """Conversations by call, oldest first."""
-        self._recent = RecentTalks()
-        self._talked: dict[tuple[str, str], str] = {}
+        self.talks = Talks()
         self._file = StateFile(state_dir / "distribution.json", KeptState, self._kept, delay_s=keep_after_s)
         self._seen: dict[str, DeviceState] = {}
         self._news = AgentNews(
@@ -136,7 +120,8 @@ class Distributor:
         self._tasks = [
             asyncio.create_task(self.accounts.watch(), name="agents-accounts"),
             asyncio.create_task(
-                learn_past(self._history, release, self.ledger, self._recent, self.clock), name="distribution-history"
+                learn_past(self._history, release, self.ledger, self.talks.recent, self.clock),
+                name="distribution-history",
             ),
             asyncio.create_task(self._sweep(), name="distribution-sweep"),
         ]
@@ -261,23 +246,13 @@ class Distributor:
         if plan is None or plan.rules.sticky_within_s <= 0:
             return None
         since = self.clock.now() - timedelta(seconds=plan.rules.sticky_within_s)
-        return self._recent.last(number, queue, since=since)
+        return self.talks.recent.last(number, queue, since=since)
 
     def talk(self, view: TalkView | None, call_id: str, deliver: Deliver) -> None:
         """See `Places.talk`."""
-        before = self.talks.get(call_id)
-        if before is not None and (view is None or view.agent != before[0].agent):
-            old = before[0]
-            self._recent.remember(old.number, old.queue, old.agent, self.clock.now())
-        if view is None:
-            self.talks.pop(call_id, None)
-            return
-        if view.parked_slot:
+        if view is not None and view.parked_slot:
             self.parking.take(call_id, view.parked_slot)
-        self.talks[call_id] = (view, deliver)
-        self._talked[call_id, view.agent] = view.queue
-        while len(self._talked) > _TALKED_REMEMBERED:
-            del self._talked[next(iter(self._talked))]
+        self.talks.note(view, call_id, deliver, self.clock.now())
 
     def park(self, call_id: str) -> int:
         """See `Places.park`."""
@@ -334,7 +309,7 @@ class Distributor:
         facts = self.floor.view(agent, self.clock.monotonic())
         if facts is not None and facts.call_id == call_id and facts.state is not AgentState.OFFERED:
             return facts.queue
-        return self._talked.get((call_id, agent))
+        return self.talks.queue_of(call_id, agent)
 
     def wall(self, at: float) -> datetime:
         """Return the time of day of a time on the floor's clock."""
@@ -424,14 +399,14 @@ class Distributor:
 
     def _free_ghosts(self) -> None:
         now = self.clock.monotonic()
-        calls = {*self.matcher.waiting(), *self.talks, *self.parking.slots()}
+        calls = {*self.matcher.waiting(), *self.talks.running, *self.parking.slots()}
         for ghost in self.ghosts.look(calls, now):
             log.error("distribution.ghost_freed", agent=ghost.agent or None, call_id=ghost.call_id)
             if ghost.agent:
                 self.released(AgentId(ghost.agent), wrap_up=False)
             else:
                 self.leave(EntryId(ghost.call_id))
-                self.talks.pop(ghost.call_id, None)
+                self.talks.running.pop(ghost.call_id, None)
                 self.unpark(ghost.call_id)
 
     # --- what is kept ---------------------------------------------------------------------------------------

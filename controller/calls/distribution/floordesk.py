@@ -62,7 +62,7 @@ class FloorDesk:
 
     def talks(self) -> Sequence[TalkView]:
         """See `Desk.talks`."""
-        return [view for view, _ in self._of.talks.values()]
+        return [view for view, _ in self._of.talks.running.values()]
 
     def events(self) -> AsyncIterator[MonitorEvent]:
         """See `Desk.events`."""
@@ -116,7 +116,7 @@ class FloorDesk:
     async def ask(self, call_id: str, ask: Ask, *, agent: AgentId | None, by: str) -> Refused | None:
         """See `Desk.ask`."""
         del by  # the call writes down who did it: the asks that need it carry it
-        talk = self._of.talks.get(call_id)
+        talk = self._of.talks.running.get(call_id)
         if talk is None and not self._of.waits(call_id):
             return _UNKNOWN_CALL
         refused = may(ask, agent, talk[0] if talk is not None else None, self._of)
