@@ -39,10 +39,19 @@ _STATUSES: Final[Mapping[str, Outcome]] = MappingProxyType(
 )
 _SAY_NOTHING: Final = frozenset({0, 16})
 """Causes that Asterisk gives when it knows none: its status says more, if there is one."""
-OF_THE_GATE: Final = frozenset({"UNREADABLE", "DRAINING", "FULL", "UNSURE"})
-"""Statuses of the dialplan's gate: it let nothing out."""
+HELD_BACK: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "DRAINING": "this Asterisk is being emptied",
+        "FULL": "as many calls as may be go out already",
+        "UNREADABLE": "the request to dial was not understood",
+        "UNSURE": "it could not be written down that this call is made",
+    }
+)
+"""Statuses of the dialplan's gate, and why it let nothing out: that may soon be over."""
 AWAY: Final = "AWAY"
-"""The gate's as well: there is no trunk, or its carrier does not answer. No telephone was called, so it is no try."""
+"""The gate's as well: there is no trunk, or its carrier does not answer."""
+OF_THE_GATE: Final = frozenset({*HELD_BACK, AWAY})
+"""No telephone was called, so it is no try."""
 
 
 def outcome_of(
@@ -55,8 +64,8 @@ def outcome_of(
     """
     if already:
         return Outcome.LOST
-    if status == AWAY or status in OF_THE_GATE:
-        return Outcome.BLOCKED if status == AWAY else Outcome.FAILED
+    if status in OF_THE_GATE:
+        return Outcome.BLOCKED
     if cause in overrides:
         return overrides[cause]
     if cause in _SAY_NOTHING and status:

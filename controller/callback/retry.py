@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Final
 
 from controller.callback.model import (
@@ -37,13 +38,22 @@ DEFAULT_DELAYS: Final[dict[Outcome, tuple[float, ...]]] = {
 }
 """Seconds to the next try: the n-th after the n-th time of the outcome, the last one ever after."""
 
-FOR_THE_MOMENT: Final = frozenset({"cost", "off", "caller_id", "unavailable", "window", "frequency"})
+HELD_BACK: Final = "held_back"
+"""The code of a dial that the dialplan's gate let nothing come of (`controller.callback.outcomes`)."""
+BUSY_APART_S: Final = (5.0, 5.0, 10.0, 20.0, 30.0)
+"""Calls of a busy line are at least so far apart, though somebody says that it is free: by how often it was called.
+
+A telephone that says busy while nobody talks on it would have all its tries gone in seconds.
+"""
+FOR_THE_MOMENT: Final = frozenset({HELD_BACK, "cost", "off", "caller_id", "unavailable", "window", "frequency"})
 """The gate's codes that may be over later, even when it does not say when: a fault of the configuration is corrected.
 
 Any other is for ever.
 """
 UNAVAILABLE_S: Final = 5.0
 """After `unavailable` (Postgres, or the right to dial, was away in that moment) it is soon asked again."""
+HELD_BACK_S: Final = (5.0, 15.0, 60.0, 300.0)
+"""After `held_back`, by how often in a row it was blocked."""
 
 _SOONEST: Final = timedelta(seconds=1)
 """What the gate refused is not asked again sooner, whatever it says."""
@@ -101,6 +111,11 @@ def next_step(
     return NextStep(state=state, due_at=due_at, reason=why)
 
 
+def free_from(request: Request, busy_at: datetime) -> datetime:
+    """Return when a line that was busy at `busy_at` may be called at the earliest, should it be free."""
+    return busy_at + timedelta(seconds=BUSY_APART_S[min(max(request.tries, 1), len(BUSY_APART_S)) - 1])
+
+
 def delays_after(plan: CallbackPlan, outcome: Outcome) -> tuple[float, ...]:
     """Return the seconds to the next tries after `outcome`; none: it is the last one."""
     return plan.delays.get(outcome, DEFAULT_DELAYS.get(outcome, ()))
@@ -127,9 +142,14 @@ def _due_at(
         return max(verdict.not_before, now + _SOONEST)
     if outcome is Outcome.BLOCKED and verdict is not None and verdict.code == "unavailable":
         return now + timedelta(seconds=UNAVAILABLE_S)
+    if outcome is Outcome.BLOCKED and verdict is not None and verdict.code == HELD_BACK:
+        ended = [each.outcome for each in attempts if each.outcome is not None]
+        row = len(list(takewhile(lambda each: each is Outcome.BLOCKED, reversed(ended))))
+        return now + timedelta(seconds=HELD_BACK_S[min(row, len(HELD_BACK_S) - 1)])
     delays = delays_after(plan, outcome)
     times = sum(each.outcome is outcome for each in attempts)
-    return now + timedelta(seconds=delays[min(times, len(delays) - 1)])
+    delay_s = delays[min(times, len(delays) - 1)]
+    return now + timedelta(seconds=max(delay_s, BUSY_APART_S[0]) if outcome is Outcome.BUSY else delay_s)
 
 
 def _is_last(plan: CallbackPlan, request: Request, outcome: Outcome, attempts: Sequence[Attempt]) -> bool:

@@ -20,6 +20,7 @@ import structlog
 from controller.acd.model import AgentId, EntryId, Refused
 from controller.callback.model import Attempt, AttemptId, CallbackPlan, Outcome, Request, RequestId, RequestState
 from controller.callback.outcomes import NO_OVERRIDES
+from controller.callback.retry import free_from
 from controller.calls.asks import Assigned
 from controller.calls.callback.answered import Answered
 from controller.calls.callback.books import Around
@@ -266,33 +267,34 @@ class Dialler:
             if flight.ended.outcome is Outcome.NO_AGENT:
                 self.lineup.missed(flight.request.request_id, flight.attempt.agent)
             if flight.ended.outcome is Outcome.BUSY:
-                self._watch_line(flight.request)
+                self._watch_line(flight.request, flight.ended.at)
         self.lineup.poke()
 
-    def _watch_line(self, request: Request) -> None:
+    def _watch_line(self, request: Request, busy_at: datetime) -> None:
         """Where somebody can tell when a busy line is free, the customer is called then, and not at the next try."""
         if request.state is not RequestState.SCHEDULED or len(self._watched) >= MOST_LINES:
             return
         self._unwatch(request.request_id)
-        told = partial(self._line_free, request)
+        told = partial(self._line_free, request, free_from(request, busy_at))
         self._watched[request.request_id] = self._around.exit.when_free(request.number, told)
 
-    def _line_free(self, request: Request) -> None:
+    def _line_free(self, request: Request, not_before: datetime) -> None:
         self._unwatch(request.request_id)
-        self._start(self._call_now(request))
+        self._start(self._call_soon(request, not_before))
 
     def _unwatch(self, request_id: RequestId) -> None:
         stop = self._watched.pop(request_id, None)
         if stop is not None:
             stop()
 
-    async def _call_now(self, request: Request) -> None:
-        """Make the next try due, if it is still to come."""
+    async def _call_soon(self, request: Request, not_before: datetime) -> None:
+        """Bring the next try forward, if it is still to come."""
         now = self._clock.now()
         with contextlib.suppress(StoreError):
             found = await self._store.get(request.request_id)
             if found is not None and _as_it_was(found) == _as_it_was(request):  # else they have chosen another time
-                await self._store.change(request.request_id, {"due_at": now}, at=now)
+                due_at = min(max(now, not_before), found.due_at)
+                await self._store.change(request.request_id, {"due_at": due_at}, at=now)
         self.lineup.poke()
 
     # --- what an earlier controller left ------------------------------------------------------------------------

@@ -13,7 +13,8 @@ import structlog
 
 from controller.acd.model import OfferOutcome, Refused
 from controller.callback.model import AttemptState, First, NextStep, Outcome, RequestState, Source
-from controller.callback.outcomes import outcome_of
+from controller.callback.outcomes import HELD_BACK, outcome_of
+from controller.callback.retry import HELD_BACK as HELD_BACK_CODE
 from controller.calls.callback.books import AGAIN_S, Around, Books
 from controller.calls.callback.flights import Ended, Flight
 from controller.calls.callback.means import Past, WaitingAgent
@@ -234,6 +235,8 @@ class Pursuit:
             self._absent_since = self._around.clock.monotonic() - GRACE_S
         else:
             outcome = outcome_of(news.cause, news.status, overrides=self._around.overrides)
+            if news.status in HELD_BACK:
+                self._verdict = Verdict(False, HELD_BACK_CODE, HELD_BACK[news.status])
             self._end(outcome, news.cause)
 
     def _end_cancelled(self, cause: int = 0) -> None:

@@ -7,12 +7,14 @@ call outside; the context that its calls run in is the only one of the dialplan 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
 from controller.callback.model import AttemptId
+from controller.callback.outcomes import OF_THE_GATE
 from controller.calls.outbound.originator import Originator
 from controller.calls.outbound.ports import (
     DialAnswered,
@@ -181,14 +183,19 @@ class Outbound:
                 answered_at = news.at
             # An answered call that was not seen from its beginning is settled by the record.
             seen = answered_at is not None and number is not None
-            if isinstance(news, DialEnded) and (seen or not (news.answered or answered_at)) and not news.already:
+            if isinstance(news, DialEnded) and news.status in OF_THE_GATE:  # nobody's telephone was called
+                self._write(self._undo(attempt))
+            elif isinstance(news, DialEnded) and (seen or not (news.answered or answered_at)) and not news.already:
                 talk_s = (news.at - answered_at).total_seconds() if answered_at is not None else 0.0
-                task = asyncio.get_running_loop().create_task(self._settle(attempt, talk_s, number))
-                self._settling.add(task)
-                task.add_done_callback(self._settling.discard)
+                self._write(self._settle(attempt, talk_s, number))
             told(news)
 
         return hear
+
+    def _write(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
 
     async def _undo(self, attempt: AttemptId) -> None:
         """Take the reservation back; if that cannot be written, it counts as a call that nobody answered."""

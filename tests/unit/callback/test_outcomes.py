@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.callback.model import NOT_DIALLED, Outcome
-from controller.callback.outcomes import AWAY, CAUSES, OF_THE_GATE, outcome_of
+from controller.callback.outcomes import CAUSES, OF_THE_GATE, outcome_of
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,8 @@ def test_outcomes(cause: int, status: str, outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("status", sorted(OF_THE_GATE))
-def test_what_the_gate_stopped_has_failed_whatever_its_cause(status: str) -> None:
-    assert outcome_of(17, status) is Outcome.FAILED
-
-
-def test_a_carrier_that_is_away_costs_no_try() -> None:
-    outcome = outcome_of(38, AWAY, overrides={38: Outcome.UNREACHABLE})
+def test_what_the_gate_stopped_costs_no_try_whatever_its_cause(status: str) -> None:
+    outcome = outcome_of(38, status, overrides={38: Outcome.UNREACHABLE})
     assert outcome is Outcome.BLOCKED
     assert outcome in NOT_DIALLED
 

@@ -21,7 +21,7 @@ from controller.callback.model import (
     Source,
     When,
 )
-from controller.callback.retry import DEFAULT_DELAYS, next_step
+from controller.callback.retry import DEFAULT_DELAYS, HELD_BACK, next_step
 from controller.outbound.model import Number, Purpose, Verdict
 from tests.unit.callback.plain import plain_wait
 
@@ -134,6 +134,15 @@ def test_another_time_is_a_new_place_a_new_promise_and_new_tries():
 def blocked(code: str, not_before: datetime | None = None) -> NextStep:
     verdict = Verdict(allowed=False, code=code, message=f"not allowed: {code}", not_before=not_before)
     return step(Outcome.BLOCKED, *[Outcome.BLOCKED] * 20, verdict=verdict)
+
+
+def test_what_the_dialplan_held_back_is_soon_tried_again_and_less_and_less_often():
+    verdict = Verdict(allowed=False, code=HELD_BACK, message="full")
+    for row, delay_s in enumerate((5, 15, 60, 300, 300)):
+        told = step(Outcome.BLOCKED, Outcome.BUSY, *[Outcome.BLOCKED] * row, verdict=verdict)
+        assert told.due_at == NOW + timedelta(seconds=delay_s), row
+        assert told.reason == "full"
+    assert step(Outcome.BLOCKED, Outcome.BLOCKED, Outcome.BUSY, verdict=verdict).due_at == NOW + timedelta(seconds=5)
 
 
 def test_what_the_gate_allows_later_is_tried_then_and_what_it_never_allows_is_refused():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
 from controller.acd.model import AgentId, AgentState, OfferOutcome, Refused
 from controller.callback.model import AttemptState, First, Outcome, RequestState, Source, When
+from controller.callback.retry import BUSY_APART_S
 from controller.calls.asks import Assigned
 from controller.calls.callback.desk import Taken
 from controller.calls.callback.lease import Leader
@@ -71,6 +73,7 @@ async def test_nobody_answers_then_busy_then_they_talk(tmp_path: Path) -> None:
     second = await office.dialled(2)
     office.exit.end(second, 17, "BUSY")
     await office.ended(request, RequestState.SCHEDULED)
+    await asyncio.sleep(8)
     office.exit.watched[0]()
     before = office.clock.monotonic()
     third = await office.dialled(3)
@@ -483,6 +486,45 @@ async def test_an_agent_clicks_to_dial(tmp_path: Path) -> None:
     assert office.agents[0].told is Outcome.BUSY
     assert office.state("anne") is AgentState.FREE
     assert office.store.tries[attempt].state is AttemptState.ENDED
+    await office.kill()
+
+
+@on_virtual_time
+async def test_a_telephone_that_says_busy_and_is_free_is_not_called_all_the_time(tmp_path: Path) -> None:
+    plan = msgspec.structs.replace(PLAN, delays={"busy": (60.0,)})
+    office = await Office(tmp_path, plan).open()
+    office.hall.login("anne")
+    request = await office.ask()
+    at: list[float] = []
+    for count in range(1, 6):
+        office.exit.end(await office.dialled(count), 17, "BUSY")
+        at.append(office.clock.monotonic())
+        await office.until(lambda count=count: len(office.exit.watched) == count)  # type: ignore[misc]
+        office.exit.watched[-1]()
+    await office.dialled(6)
+    at.append(office.clock.monotonic())
+    apart = [later - earlier for earlier, later in pairwise(at)]
+    for gap_s, least_s in zip(apart, BUSY_APART_S, strict=True):
+        assert least_s <= gap_s < least_s + 3.0, apart
+    assert office.outcomes(request) == [Outcome.BUSY] * 5 + [None]
+    await office.kill()
+
+
+@on_virtual_time
+async def test_what_the_dialplan_lets_nothing_come_of_is_no_try_and_soon_dialled(tmp_path: Path) -> None:
+    office = await Office(tmp_path).open()
+    office.hall.login("anne")
+    request = await office.ask()
+    for count in range(1, 4):
+        office.exit.end(await office.dialled(count), 38, "FULL")
+        held_back = await office.ended(request, RequestState.SCHEDULED)
+        assert (held_back.outcome, held_back.tries) == (Outcome.BLOCKED, 0)
+        assert held_back.reason == "as many calls as may be go out already"
+        assert office.state("anne") is AgentState.FREE
+    attempt = await office.dialled(4)
+    office.talk(attempt, await office.accept(attempt))
+    office.hang_up(attempt)
+    assert (await office.ended(request, RequestState.DONE)).tries == 1
     await office.kill()
 
 

@@ -175,6 +175,14 @@ async def test_what_asterisk_does_not_take_costs_nothing(outbound, world):
     assert world.done[-1] == ("undone", ATTEMPT)
 
 
+@pytest.mark.parametrize("status", ["FULL", "DRAINING", "AWAY"])
+async def test_what_the_dialplan_held_back_is_no_call(outbound, world, status):
+    await outbound.place(ASK, ATTEMPT, nothing, ring_s=25.0)
+    world.told[ATTEMPT](DialEnded(NOW, 38, status))
+    await outbound.close()
+    assert [each[0] for each in world.done][-2:] == ["dial", "undone"]
+
+
 async def test_what_asterisk_may_have_taken_stays_reserved(outbound, world):
     world.refuses = AsteriskUnreachable("no answer; look again")
     with pytest.raises(AsteriskUnreachable):
