@@ -180,7 +180,7 @@ class StatusBoard:
         states = Counter(agent.state.value for agent in desk.agents())
         for state in AgentState:
             yield Sample("agents", "Agents, by state.", states[state.value], labels={"state": state.value})
-        yield Sample("talks", "Conversations in progress.", len(distributor.talks.running))
+        yield Sample("talks", "Conversations in progress.", len(distributor.talks))
         matcher = distributor.matcher
         yield Sample("offers", "Rings of agents handed out.", matcher.offers, "counter")
         latency = matcher.latency

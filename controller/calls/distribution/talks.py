@@ -21,6 +21,9 @@ class Talks:
         self.recent = RecentTalks()
         self._queues: dict[tuple[str, str], str] = {}
 
+    def __len__(self) -> int:
+        return len(self.running)
+
     def note(self, view: TalkView | None, call_id: str, deliver: Deliver, now: datetime) -> None:
         """A conversation is as `view` says; None: it is over."""
         before = self.running.get(call_id)
