@@ -300,7 +300,7 @@ class Village:
     carrier: Carrier
     process: Process
 
-    async def ask(self) -> Request:
+    async def ask(self, first: First = First.CUSTOMER) -> Request:
         """Write a request down as another controller would."""
         now = datetime.now(UTC)
         request = Request(
@@ -316,6 +316,7 @@ class Village:
             entered_at=now,
             due_at=now,
             expires_at=now + timedelta(hours=1),
+            first=first,
             consent=Consent("Appelez-moi.", "1", now),
         )
         return (await PostgresCallbacks(self.centre.store).add(request)).request
@@ -363,6 +364,22 @@ async def ended_well(village: Village, request: Request) -> None:
     (attempt,) = await store.attempts(request.request_id)
     assert attempt.outcome is Outcome.TALKED
     assert len(village.carrier.numbers) == 1
+
+
+async def test_killed_while_the_agent_who_comes_first_waits(village: Village) -> None:
+    async with village.agents.at("anne", answers, hz=HZ["anne"]) as anne:
+        request = await village.ask(First.AGENT)
+        agent = await anne.rung(limit_s=10)
+        customer = await village.carrier.rung()
+        await village.die_and_rise()
+        await ready(village.centre)
+        village.carrier.rings[0].answer(tone(HZ["customer"]))
+        await asyncio.sleep(1.0)
+        await customer.press("1")
+        await asyncio.gather(hears(customer, "anne"), hears(agent.call, "customer"))
+        assert len(anne.rings) == 1, "the phone that waited rang again"
+        await customer.hangup()
+        await ended_well(village, request)
 
 
 async def test_killed_while_the_customers_telephone_rings(village: Village) -> None:

@@ -22,7 +22,7 @@ from controller.calls.callback.news import AgentGone, AgentReady, News
 from controller.calls.queueing.callref import told_of
 from controller.calls.queueing.offering import ACCEPT_S, MAX_DEVICES, WHISPER_S
 from controller.cdr.entries import Role
-from controller.errors import TelephonyError
+from controller.errors import AsteriskUnreachable, TelephonyError
 from controller.flow.causes import outcome_of
 from controller.flow.commands import DialOutcome, MediaId
 from controller.flow.queues import QueuePlan
@@ -35,6 +35,7 @@ SORRY_S = 8.0
 _BUSY = ("tone/busy",) * 4
 _NOT_REACHED = ("tone/congestion",) * 6
 _ELSEWHERE, _NORMAL, _NO_ANSWER = 26, 16, 19
+_LOOKS, _READY_S = 3, 10.0
 _OUTCOMES = {
     DialOutcome.BUSY: OfferOutcome.BUSY,
     DialOutcome.NO_ANSWER: OfferOutcome.NO_ANSWER,
@@ -90,17 +91,18 @@ class FirstAgent:
     async def take_up(self) -> None:
         """See `WaitingAgent.take_up`."""
         board = self._open()
+        for _ in range(_LOOKS):
+            try:
+                # A controller that has just started is there a moment before Asterisk has dialled it.
+                await board.ready(_READY_S)
+                await self._look(board)
+                break
+            except AsteriskUnreachable as error:
+                log.warning("callbacks.agent_not_seen", attempt=self._flight.attempt_id, error=str(error))
+            except TelephonyError as error:
+                log.warning("callbacks.agent_not_seen", attempt=self._flight.attempt_id, error=str(error))
+                break
         self._until = board.now() + self._plan_ring_s
-        try:
-            for number in self._flight.legs or range(1, MAX_DEVICES + 1):
-                party = board.leg_id(number)
-                state = await board.state_of(party)
-                if state is not PartyState.ABSENT:
-                    self._alive[number] = party
-                if state is PartyState.UP:
-                    self._picked = number
-        except TelephonyError as error:
-            log.warning("callbacks.agent_not_seen", attempt=self._flight.attempt_id, error=str(error))
         if not self._alive:
             self._tell(AgentGone(OfferOutcome.FAILED))
             return
@@ -109,6 +111,16 @@ class FirstAgent:
         elif self._picked:
             await self._answered(self._picked)
         self._task = asyncio.create_task(self._follow())
+
+    async def _look(self, board: Switchboard) -> None:
+        """See which of the agent's telephones still ring, and which was answered."""
+        for number in self._flight.legs or range(1, MAX_DEVICES + 1):
+            party = board.leg_id(number)
+            state = await board.state_of(party)
+            if state is not PartyState.ABSENT:
+                self._alive[number] = party
+            if state is PartyState.UP:
+                self._picked = number
 
     async def ring(self) -> None:
         """See `WaitingAgent.ring`."""
