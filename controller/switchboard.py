@@ -209,8 +209,11 @@ class Switchboard(Protocol):
     async def members(self, bridge: str) -> frozenset[str] | None:
         """Return the parties in a bridge, None when there is no such bridge."""
 
-    async def contacts(self, endpoint: str) -> tuple[str, ...]:
-        """Return what to dial to ring each registered device of `endpoint`; none when it is not reachable."""
+    async def contacts(self, endpoint: str, *, fresh: bool = False) -> tuple[str, ...]:
+        """Return what to dial to ring each registered device of `endpoint`; none when it is not reachable.
+
+        What is known of it is some milliseconds old at most; `fresh`: Asterisk is asked in any case.
+        """
 
     async def call(self, plan: LegPlan) -> None:
         """Call a leg; a leg that cannot be called is `Gone`."""

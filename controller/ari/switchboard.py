@@ -240,8 +240,10 @@ class AriSwitchboard:
         self._parties.where.update(dict.fromkeys(found.channels, bridge))
         return frozenset(found.channels)
 
-    async def contacts(self, endpoint: str) -> tuple[str, ...]:
+    async def contacts(self, endpoint: str, *, fresh: bool = False) -> tuple[str, ...]:
         """See `Switchboard.contacts`."""
+        if fresh:
+            self._line.contacts.changed(endpoint.rpartition("/")[2])
         return await contacts(self._line, endpoint)
 
     # --- legs ---------------------------------------------------------------------------------------------

@@ -458,6 +458,7 @@ async def test_another_controller_calls_when_the_one_that_had_the_right_is_gone(
         await process.start()
         await ready(second)
         there = Agents(second, list(village.agents.accounts.values()))
+        await until(there.known, 10)
         # Anne sits at the second house alone: the first controller has nobody to call with, and keeps the right.
         async with there.at("anne", answers, hz=HZ["anne"]) as anne:
             request = await village.ask()

@@ -145,6 +145,11 @@ class Agents:
         self.centre = centre
         self.accounts = {account.agent: account for account in accounts}
 
+    async def known(self) -> bool:
+        """Tell whether Asterisk has all their accounts."""
+        text = await self.centre.asterisk.cli("pjsip show endpoints")
+        return all(account.username in text for account in self.accounts.values())
+
     @asynccontextmanager
     async def at(
         self, agent: str, on_ring: OnRing = rings, *, hz: int = 1300, login: bool = True
@@ -201,11 +206,6 @@ async def enrolled(centre: Centre, queues: list[str], *names: str) -> Agents:
         NewAgent(agent=name, name=name.title(), extension=str(extension), queues=dict.fromkeys(queues, 1))
         for extension, name in enumerate(names, 2001)
     ]
-    accounts = await enrol(directory, wanted)
-
-    async def configured() -> bool:
-        known = await centre.asterisk.cli("pjsip show endpoints")
-        return all(f"{each.username}" in known for each in accounts)
-
-    await until(configured, 10)
-    return Agents(centre, accounts)
+    agents = Agents(centre, await enrol(directory, wanted))
+    await until(agents.known, 10)
+    return agents

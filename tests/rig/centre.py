@@ -77,7 +77,7 @@ class Centre:
         audio = releases.load().stored.audio
         prompts = {media: Path(path).with_suffix(".alaw") for media, (path, _) in audio.items()}
         self._ear_paths = {name: path for name, path in prompts.items() if not name.startswith("silence/")}
-        self.ear = self.ear_for(lambda media: not media.startswith("say/"))
+        self.ear = self.ear_for(lambda media: not media.startswith(("say/", "tone/")))
 
     def ear_for(self, wanted: object) -> Ear:
         """Return an ear for the media that `wanted` accepts."""

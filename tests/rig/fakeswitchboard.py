@@ -147,7 +147,7 @@ class FakeSwitchboard:
         found = self.exchange.bridges.get(bridge)
         return None if found is None else frozenset(found)
 
-    async def contacts(self, endpoint: str) -> tuple[str, ...]:
+    async def contacts(self, endpoint: str, *, fresh: bool = False) -> tuple[str, ...]:
         await self._ask("contacts", endpoint)
         return tuple(self.exchange.devices.get(endpoint.removeprefix("PJSIP/"), ()))
 

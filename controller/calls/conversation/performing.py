@@ -38,7 +38,7 @@ async def perform(board: Switchboard, call: CallRef, course: Course, effect: Eff
 async def _devices(board: Switchboard, endpoint: str) -> tuple[str, ...]:
     """Return the devices to ring; none when Asterisk cannot be asked: nobody could be called then."""
     try:
-        return await board.contacts(endpoint)
+        return await board.contacts(endpoint, fresh=True)
     except (AsteriskRefused, AsteriskUnreachable):
         return ()
 
