@@ -283,9 +283,11 @@ async def _open_doors(parts: Parts, stack: AsyncExitStack, background: Backgroun
     stack.push_async_callback(parts.agi.stop)
     await parts.ami.start()
     stack.push_async_callback(parts.ami.stop)
+    url = _ari_url(config)
     if manager.link == "controller":
-        url = _ari_url(config)
         background.start(dial(driver.connection, url, manager.app, manager.ari_user, manager.ari_password))
+    else:
+        background.start(driver.stand_in(url, manager.ari_user, manager.ari_password))
     door = Door(driver.connection, manager.socket_user, manager.socket_password)
     await door.open(config.web.socket_host, config.web.socket_port)
     stack.push_async_callback(driver.close)

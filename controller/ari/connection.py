@@ -92,6 +92,8 @@ class AriConnection:
         self._ready = asyncio.Event()
         self._socket: AriSocket | None = None
         self._stopped = False
+        self.dialled_by_us = False
+        """We had to dial an Asterisk that should have (`controller.ari.link.stand_in`, whose it is to change)."""
         self._backlog: deque[AnyEvent] = deque()
         self._catching_up: asyncio.Task[None] | None = None
 

@@ -25,6 +25,7 @@ from controller.ari.generated import models
 from controller.ari.generated import operations as ari
 from controller.ari.http import HttpTransport
 from controller.ari.line import Line, hangup_cause
+from controller.ari.link import stand_in
 from controller.ari.lostphones import LostPhones
 from controller.ari.operation import Operation
 from controller.ari.originate import AriOriginator
@@ -96,6 +97,10 @@ class AriDriver:
         self.lost_phones = LostPhones(self.transport, self.devices)
         self.contacts = Contacts()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def stand_in(self, url: str, username: str, password: str) -> None:
+        """See `controller.ari.link.stand_in`."""
+        await stand_in(self.connection, self._http, url, self._application, username, password)
 
     def contact(self, endpoint: str, status: str) -> None:
         """Take note that a registered device of `endpoint` has become `status` (as AMI's ContactStatus says)."""

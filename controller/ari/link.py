@@ -3,6 +3,10 @@
 Preferred is the first (`outbound_websocket` in ari.conf with `connection_type=persistent`): Asterisk keeps the
 events of the time without a controller. The second is for an Asterisk that cannot reach the controller; events
 of the gap are lost there, and the resynchronisation after a reconnect has to make up for it.
+
+Where Asterisk should dial and does not although it is there, we stand in: seen with 22.10.1 now and then after a
+killed controller, when Asterisk's thread for the WebSocket waited on for ever (the most likely reason: another of its
+threads had closed the descriptor that it polls). Until Asterisk is restarted it never dials again.
 """
 
 from __future__ import annotations
@@ -28,8 +32,11 @@ from picows import (
 )
 from yarl import URL
 
-from controller.ari.connection import AriConnection
+from controller.ari.connection import AriConnection, LinkState
+from controller.ari.generated import operations as ari
 from controller.ari.socket import OPTIONS, SUBPROTOCOL, AriSocket
+from controller.ari.transport import Transport
+from controller.errors import TelephonyError
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +46,9 @@ PATH: Final = "/asterisk/ari"
 _FIRST_BACKOFF_S = 0.25
 _LAST_BACKOFF_S = 15.0
 _OPEN_TIMEOUT_S = 5.0
+NOT_DIALLED_S: Final = 5.0
+"""For so long an Asterisk that answers may leave us without a working connection; it dials twice a second."""
+_LOOK_S = 0.5
 
 
 class Door:
@@ -77,6 +87,10 @@ class Door:
             return _refused(HTTPStatus.BAD_REQUEST, "set protocols=ari in websocket_client.conf")
         if self.connection is None or self.connection.stopped:
             return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "this controller is stopping")
+        if self.connection.dialled_by_us:
+            return _refused(
+                HTTPStatus.SERVICE_UNAVAILABLE, "this controller had to dial; restart Asterisk to end that"
+            )
         accepted = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": SUBPROTOCOL})
         return WSUpgradeResponseWithListener(accepted, AriSocket(self.connection))
 
@@ -106,24 +120,10 @@ async def dial(connection: AriConnection, base_url: str, application: str, usern
     Waits between attempts grow from a quarter of a second to 15 s, each with jitter, and start again from the
     bottom after a connection that worked.
     """
-    http = URL(f"{base_url.rstrip('/')}/events").with_query(app=application, subscribeAll="false")
-    url = str(http.with_scheme("wss" if http.scheme == "https" else "ws"))
-    headers = {
-        "Authorization": aiohttp.encode_basic_auth(username, password),
-        "Sec-WebSocket-Protocol": SUBPROTOCOL,
-    }
     backoff_s = _FIRST_BACKOFF_S
     while not connection.stopped:
         try:
-            async with asyncio.timeout(_OPEN_TIMEOUT_S):
-                socket = AriSocket(connection, registered=True)
-                await ws_connect(
-                    partial(_just, socket),
-                    url,
-                    extra_headers=headers,
-                    max_redirects=0,
-                    **OPTIONS,
-                )
+            socket = await _dial_once(connection, base_url, application, username, password)
         except (OSError, WSError, TimeoutError) as error:
             log.warning("ari_dial_failed", url=base_url, error=str(error), again_in_s=round(backoff_s, 2))
         else:
@@ -132,3 +132,66 @@ async def dial(connection: AriConnection, base_url: str, application: str, usern
                 backoff_s = _FIRST_BACKOFF_S
         await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
         backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
+
+
+async def stand_in(
+    connection: AriConnection, http: Transport, base_url: str, application: str, username: str, password: str
+) -> None:
+    """Dial Asterisk whenever it answers over `http` and yet leaves `connection` without work for `NOT_DIALLED_S`.
+
+    The application is ours alone then, until that WebSocket ends: what Asterisk dials meanwhile is refused.
+    """
+    clock = asyncio.get_running_loop().time
+    since: float | None = None
+    while not connection.stopped:
+        await asyncio.sleep(_LOOK_S)
+        if _works(connection):
+            since = None
+            continue
+        since = clock() if since is None else since
+        if clock() - since < NOT_DIALLED_S:
+            continue
+        since = None
+        if not await _answers(http) or _works(connection):
+            continue
+        log.warning("ari_not_dialled", advice="it goes on; restart Asterisk when nobody calls, or mend its uri")
+        connection.dialled_by_us = True
+        try:
+            socket = await _dial_once(connection, base_url, application, username, password)
+            await socket.gone()
+        except (OSError, WSError, TimeoutError) as error:
+            log.warning("ari_dial_failed", url=base_url, error=str(error), again_in_s=NOT_DIALLED_S)
+        finally:
+            connection.dialled_by_us = False
+
+
+def _works(connection: AriConnection) -> bool:
+    return connection.state is LinkState.READY
+
+
+async def _answers(http: Transport) -> bool:
+    try:
+        await http.request(ari.asterisk_ping())
+    except TelephonyError:
+        return False
+    return True
+
+
+async def _dial_once(
+    connection: AriConnection, base_url: str, application: str, username: str, password: str
+) -> AriSocket:
+    """Open one WebSocket for `connection`. Raises `OSError`, `WSError`, `TimeoutError`."""
+    http = URL(f"{base_url.rstrip('/')}/events").with_query(app=application, subscribeAll="false")
+    socket = AriSocket(connection, registered=True)
+    async with asyncio.timeout(_OPEN_TIMEOUT_S):
+        await ws_connect(
+            partial(_just, socket),
+            str(http.with_scheme("wss" if http.scheme == "https" else "ws")),
+            extra_headers={
+                "Authorization": aiohttp.encode_basic_auth(username, password),
+                "Sec-WebSocket-Protocol": SUBPROTOCOL,
+            },
+            max_redirects=0,
+            **OPTIONS,
+        )
+    return socket

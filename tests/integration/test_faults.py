@@ -192,6 +192,24 @@ async def test_a_controller_may_dial_an_asterisk_that_cannot_dial_it(
         await centre.store.close()
 
 
+async def test_an_asterisk_that_forgets_to_dial_is_dialled(
+    asterisk_rig: Rig, database: str, folder: Path, audio_cache: Path, phone: Phone
+):
+    asterisk = await asterisk_rig.boot(controller_port=9)  # as if its thread for the WebSocket were stuck
+    config = config_for(asterisk, database, folder, audio_cache)
+    config.web.socket_port = freeports.block()
+    for caller in (CALLER, "33600000004"):  # and the next controller as well
+        async with assembled(config) as parts:
+            await parts.driver.connection.ready(10)
+            centre = Centre(config, asterisk, parts)
+            call = await phone.call(centre.uri("2000"), caller=caller)
+            await asyncio.sleep(0.3)
+            await call.press("1")
+            assert await call.wait_ended(10)
+            assert centre.heard(call) == ["fr/menu", "fr/bravo"]
+            await centre.store.close()
+
+
 # --- Asterisk ---------------------------------------------------------------------------------------------
 
 
