@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ from tests.rig.virtualtime import turns
 from tests.simulation.world import PLAIN, Day
 
 _QUEUES = ("billing", "sales", "support", "vip")
+_TURN_S = 0.005
+"""By then the floor's timer has fired (`matcher._TIMER_SLACK_S`) and everybody is matched."""
 
 
 @dataclass
@@ -71,7 +74,7 @@ class Watch:
         day = self.day
         await turns(3)  # whatever has just happened is matched by then
         self.looks += 1
-        waiting, talking = self._free_agents_have_nobody(), 0
+        waiting, talking = await self._free_agents_have_nobody(), 0
         for account in day.accounts:
             up = day.up(account.extension)
             state = next(each for each in self._states if each[0] == account.agent)[1]
@@ -85,14 +88,28 @@ class Watch:
         self.most_waiting = max(self.most_waiting, waiting)
         self.most_talking = max(self.most_talking, talking)
 
-    def _free_agents_have_nobody(self) -> int:
-        """Nobody waits for whom an agent is free who fits; return how many wait."""
+    async def _free_agents_have_nobody(self) -> int:
+        """Nobody waits for whom an agent is free who fits; return how many wait.
+
+        Who has just become free by time alone (a pause is over) is matched when the floor's timer fires, a
+        millisecond later: what is found is looked at once more.
+        """
+        count, found = self._free_for_nobody()
+        if found:
+            await asyncio.sleep(_TURN_S)
+            count, still = self._free_for_nobody()
+            for said in sorted(found & still):
+                self._say(said)
+        return count
+
+    def _free_for_nobody(self) -> tuple[int, set[str]]:
+        """Return how many wait, and who is free for whom."""
         day, floor = self.day, self.day.distributor.floor
         now = day.clock.monotonic()
         self._states = [(each.agent, each.state) for each in day.desk.agents()]
         states = dict(self._states)
         free = [each for each in day.accounts if states[each.agent] is AgentState.FREE]
-        count = 0
+        count, found = 0, set[str]()
         for queue in _QUEUES:
             for facts in floor.line(queue, now):
                 count += 1
@@ -102,8 +119,8 @@ class Watch:
                 for account in free:
                     barred = account.agent in waiting.again_at and waiting.again_at[account.agent] > now
                     if not barred and fit(account, facts.entry, floor._queues, waiting.began, now):
-                        self._say(f"{account.agent} is free for {facts.entry.entry}")
-        return count
+                        found.add(f"{account.agent} is free for {facts.entry.entry}")
+        return count, found
 
     # --- at the end ---------------------------------------------------------------------------------------------
 

@@ -92,4 +92,3 @@ async def test_a_day_of_call_backs(tmp_path: Path, capsys: pytest.CaptureFixture
     assert len(day.taken) >= day.wishes.requests
     assert states[RequestState.DONE] >= 0.7 * day.wishes.requests
     assert len(missed) <= 0.02 * slots
-    assert took_s < 90  # half of it where nothing else runs
