@@ -46,6 +46,7 @@ class Parties:
         self._legs: dict[str, Leg] = {}
         self._leaving: dict[str, float] = {}
         self._rang: set[str] = set()
+        self._ended: set[str] = set()
 
     def add(self, party: str, *, observed: bool = True) -> Leg:
         """Expect the events of a leg, or of a snoop channel; the same again for the same party, unless it ended."""
@@ -53,11 +54,16 @@ class Parties:
         if leg is None or leg.ended:
             leg = self._legs[party] = Leg(party, self._observer if observed else Unobserved())
             self.dropped.discard(party)
+            self._ended.discard(party)
         return leg
 
     def leg(self, party: str) -> Leg | None:
         """Return what is known of a leg."""
         return self._legs.get(party)
+
+    def ended(self, party: str) -> bool:
+        """Whether the end of a party is known; Asterisk may list its channel for a moment more."""
+        return party in self._ended or (party == self._line.channel_id and self.caller_gone is not None)
 
     def live(self) -> list[Leg]:
         """Return the legs that have not ended."""
@@ -215,6 +221,7 @@ class Parties:
         self._forget(party)
         if leg is None:
             return None
+        self._ended.add(party)
         by_far_end = party not in self.dropped
         leg.end(by_callee=by_far_end)
         return Gone(party, leg.cause, leg.ended_at, by_far_end=by_far_end)

@@ -213,6 +213,8 @@ class AriSwitchboard:
 
     async def state_of(self, party: str) -> PartyState:
         """See `Switchboard.state_of`."""
+        if self._parties.ended(party):
+            return PartyState.ABSENT
         channel = await self._own(party)
         if channel is None and party != self.caller:
             self._happened(self._parties.missed(party))

@@ -15,7 +15,7 @@ from controller.flow.commands import HungUp, Play, Played, Record, Recorded
 from controller.ids import CallId, message_id
 from controller.softphone.media import Silence
 from controller.switchboard import Gone, Listening, PartyState, PickedUp, RecordingEnded, Ringing
-from tests.contract.switchboard.conftest import Audio, RealRoom, Table
+from tests.contract.switchboard.conftest import LIMIT_S, Audio, RealRoom, Table
 from tests.rig.fakeswitchboard import Phone
 
 ANSWERS, RINGS = Phone(answers_after_s=0.2), Phone()
@@ -35,6 +35,7 @@ async def test_the_phone_is_shown_who_calls_and_the_record_who_was_called(real: 
     assert not invite.get("X-Evil")
     await real.board.drop(plan.party, 26)
     await table.until(Gone)
+    assert await real.invites[0].call.wait_ended(LIMIT_S)  # its CANCEL may be under way
     assert real.invites[0].call.cause == 26
     assert real.legs.told == [("started", plan.party, "2001", Role.AGENT), ("ended", plan.party, 26, False)]
 
