@@ -10,20 +10,20 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from controller.acd.model import AgentId, EntryId, Refused
-from controller.callback.model import Attempt, AttemptId, CallbackPlan, Outcome, Request, RequestId, RequestState
+from controller.callback.model import Attempt, AttemptId, CallbackPlan, Outcome, Request, RequestId
 from controller.callback.outcomes import NO_OVERRIDES
-from controller.callback.retry import free_from
 from controller.calls.asks import Assigned
 from controller.calls.callback.answered import Answered
 from controller.calls.callback.books import Around
+from controller.calls.callback.busylines import BusyLines
+from controller.calls.callback.clockwatch import ClockWatch
 from controller.calls.callback.flights import Flight, FlightFiles
 from controller.calls.callback.inflow import note_of
 from controller.calls.callback.lease import Leader
@@ -45,17 +45,12 @@ AUDIT_S = 10.0
 """How often it is looked whether attempts are in flight that nobody follows."""
 AFTER_FAULT_S = 2.0
 """After Postgres did not take a claim, nothing is dialled for so long."""
-MOST_LINES = 1000
-"""Busy lines that are watched at once."""
 _FACTS_S = 3.0
 _PLACE_KEPT_S = 1800.0
 """However long the customer takes to accept, their place is the one they had."""
 _FULL = Refused("too_many_dials", "As many customers are being called as may be.", "Try again in a moment.")
+_JUMPED = Refused("unavailable", "This server's clock has just jumped.", "Have it set right, or wait five minutes.")
 _NOT_LEADING = Refused("unavailable", "This controller may not dial just now.", "Try again in a moment.")
-
-
-def _as_it_was(request: Request) -> tuple[RequestState, int, datetime]:
-    return request.state, request.fence, request.due_at
 
 
 class Dialler:
@@ -84,6 +79,7 @@ class Dialler:
         self._store = store
         self._line = line
         self._clock = clock
+        self._clock_watch = ClockWatch(clock)
         self._settings = settings
         self._files = FlightFiles(state_dir / "attempts")
         self.leader = Leader(
@@ -124,8 +120,7 @@ class Dialler:
         self._requests: dict[RequestId, AttemptId] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._rests_until = float("-inf")
-        self._watched: dict[RequestId, Callable[[], None]] = {}
-        """Busy lines of which somebody will tell when they are free."""
+        self._busy_lines = BusyLines(store, way_out, clock, start=self._start, due=self.lineup.poke)
         self.outcomes: Counter[Outcome] = Counter()
         """Attempts that have ended here, for the metrics."""
         self.open: Mapping[str, int] = {}
@@ -149,8 +144,7 @@ class Dialler:
     async def stop(self) -> None:
         """Dial nothing more, and let go of what is in flight: the next controller takes it up."""
         self.lineup.clear()
-        for request_id in list(self._watched):
-            self._unwatch(request_id)
+        self._busy_lines.clear()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -159,6 +153,7 @@ class Dialler:
     def _may_dial(self) -> bool:
         return (
             self.leader.may_dial()
+            and self._clock_watch.steady()
             and sum(not pursuit.flight.queued for pursuit in self._pursuits.values()) < self._settings.most_dials
             and self._clock.monotonic() >= self._rests_until
         )
@@ -197,6 +192,8 @@ class Dialler:
         plan = self._plan(request.queue)
         if not self.leader.may_dial() or plan is None:
             return _NOT_LEADING
+        if not self._clock_watch.steady():
+            return _JUMPED
         if not self._may_dial():
             return _FULL
         flight = self._flight(request, agent, request.queue, plan)
@@ -267,34 +264,7 @@ class Dialler:
             if flight.ended.outcome is Outcome.NO_AGENT:
                 self.lineup.missed(flight.request.request_id, flight.attempt.agent)
             if flight.ended.outcome is Outcome.BUSY:
-                self._watch_line(flight.request, flight.ended.at)
-        self.lineup.poke()
-
-    def _watch_line(self, request: Request, busy_at: datetime) -> None:
-        """Where somebody can tell when a busy line is free, the customer is called then, and not at the next try."""
-        if request.state is not RequestState.SCHEDULED or len(self._watched) >= MOST_LINES:
-            return
-        self._unwatch(request.request_id)
-        told = partial(self._line_free, request, free_from(request, busy_at))
-        self._watched[request.request_id] = self._around.exit.when_free(request.number, told)
-
-    def _line_free(self, request: Request, not_before: datetime) -> None:
-        self._unwatch(request.request_id)
-        self._start(self._call_soon(request, not_before))
-
-    def _unwatch(self, request_id: RequestId) -> None:
-        stop = self._watched.pop(request_id, None)
-        if stop is not None:
-            stop()
-
-    async def _call_soon(self, request: Request, not_before: datetime) -> None:
-        """Bring the next try forward, if it is still to come."""
-        now = self._clock.now()
-        with contextlib.suppress(StoreError):
-            found = await self._store.get(request.request_id)
-            if found is not None and _as_it_was(found) == _as_it_was(request):  # else they have chosen another time
-                due_at = min(max(now, not_before), found.due_at)
-                await self._store.change(request.request_id, {"due_at": due_at}, at=now)
+                self._busy_lines.watch(flight.request, flight.ended.at)
         self.lineup.poke()
 
     # --- what an earlier controller left ------------------------------------------------------------------------
