@@ -14,7 +14,7 @@ import pytest
 
 from controller.api import PostgresBook
 from controller.callback.figures import CallbackConversion, CallbackFigures
-from controller.callback.model import FINAL, Attempt, Origin, Outcome, Request, RequestState, When
+from controller.callback.model import FINAL, NOT_DIALLED, Attempt, Origin, Outcome, Request, RequestState, When
 from controller.errors import StoreConflict
 from controller.postgres.callbackfigures import PostgresCallbackFigures
 from controller.postgres.callbacks import PostgresCallbacks
@@ -40,7 +40,11 @@ values ($1, $2, $3, '', 'requested', true, true, 1, $4, $1)
 
 @dataclass
 class Case:
-    """A request with its attempts, the calls' costs and codes."""
+    """A request with its attempts, the calls' costs and codes.
+
+    Of an attempt: when Asterisk took it, was answered and connected, how it ended, what the call has cost. What the
+    dialplan's gate held back had been taken by Asterisk, too.
+    """
 
     request: Request
     attempts: list[tuple[Attempt, datetime | None, datetime | None, datetime | None, Outcome, float]]
@@ -48,7 +52,11 @@ class Case:
 
     @property
     def first(self) -> datetime | None:
-        return min((dialled for _, dialled, _, _, _, _ in self.attempts if dialled), default=None)
+        return min((each[1] for each in self.dials if each[1]), default=None)
+
+    @property
+    def dials(self) -> list[tuple[Attempt, datetime | None, datetime | None, datetime | None, Outcome, float]]:
+        return [each for each in self.attempts if each[1] and each[4] not in NOT_DIALLED]
 
     @property
     def wanted(self) -> datetime:
@@ -81,7 +89,7 @@ def made(dice: random.Random) -> Case:
     for fence, outcome in enumerate(outcomes, 1):
         at += dice.randrange(900) * S
         talked = outcome is Outcome.TALKED
-        dialled = None if outcome in {Outcome.BLOCKED, Outcome.NO_AGENT} else at
+        dialled = None if outcome in NOT_DIALLED and dice.random() < 0.5 else at
         answered = at + 10 * S if talked or outcome is Outcome.VOICEMAIL else None
         one = attempt(asked, claimed_at=at, fence=fence, ended_at=at + 100 * S)
         cost = dice.randrange(100) / 100
@@ -131,7 +139,7 @@ def plain_figures(cases: Sequence[Case], queue: str, day: datetime) -> CallbackF
     outcomes = Counter(str(each[4]) for case in cases for each in case.attempts)
     promises = Counter(promise(case) for case in cases)
     waits = [(case.first - case.wanted).total_seconds() for case in cases if case.first]
-    dials = [each for case in cases for each in case.attempts if each[1]]
+    dials = [each for case in cases for each in case.dials]
     cost = sum(each[5] for each in dials)
     ended = states["done"] + states["failed"] + states["refused"] + states["expired"]
     return CallbackFigures(
@@ -206,7 +214,7 @@ def conversion(cases: Sequence[Case]) -> CallbackConversion:
     first = cases[0].request
     states = Counter(case.request.state for case in cases)
     is_open = sum(number for state, number in states.items() if state not in FINAL)
-    cost = sum(each[5] for case in cases for each in case.attempts if each[1])
+    cost = sum(each[5] for case in cases for each in case.dials)
     done = states[RequestState.DONE]
     return CallbackConversion(
         queue=first.queue,
@@ -254,6 +262,36 @@ async def test_a_promise_is_broken_when_its_time_is_over_and_not_before(store: P
         "select promise from callback_outcomes order by promised_at"
     )
     assert [row[0] for row in found] == ["broken", None]
+
+
+async def test_what_the_gate_held_back_keeps_no_promise_and_costs_nothing(store: PostgresStore):
+    asked = request(promised_at=NOW + 10 * MINUTE, state=RequestState.FAILED, ended_at=NOW + DAY, fence=1)
+    held_back = attempt(asked, fence=1, ended_at=NOW + MINUTE)
+    await store_all(store, [Case(asked, [(held_back, NOW + MINUTE, None, None, Outcome.BLOCKED, 0.7)])])
+    [figures] = await PostgresCallbackFigures(store).queues(BEGIN, END)
+    assert (figures.attempts, figures.called, figures.blocked, figures.cost) == (0, 0, 1, 0)
+    assert (figures.promises_kept, figures.promises_broken, figures.answer_rate) == (0, 1, None)
+    [row] = await PostgresCallbackFigures(store).conversion(BEGIN, END)
+    assert (row.called, row.cost) == (0, 0)
+    assert await (await store.pool()).fetchval("select count(*) from outbound_days") == 0
+
+
+async def test_while_an_attempt_goes_on_it_counts(store: PostgresStore):
+    asked = request(state=RequestState.DIALLING, fence=1)
+    assert (await PostgresCallbacks(store).add(asked)).new
+    one = attempt(asked, fence=1)
+    await (await store.pool()).execute(
+        INSERT, one.attempt_id, one.request_id, 1, one.claimed_at, NOW + MINUTE, None, None, None, None
+    )
+    [figures] = await PostgresCallbackFigures(store).queues(BEGIN, END)
+    assert (figures.attempts, figures.called, figures.mean_wait_s) == (1, 1, 60.0)
+
+
+async def test_the_database_knows_which_outcomes_called_nobody(store: PostgresStore):
+    rows: list[asyncpg.Record] = await (await store.pool()).fetch(
+        "select outcome from unnest($1::text[]) outcome where nobody_was_called(outcome)", list(Outcome)
+    )
+    assert {row[0] for row in rows} == NOT_DIALLED
 
 
 async def test_over_the_api(store: PostgresStore):
