@@ -40,10 +40,13 @@ steps:
 
 
 class Carrier(Phone):
-    """Keeps each INVITE that is no repetition; `does` is what the called customer does."""
+    """Keeps each INVITE that is no repetition; `does` is what the called customer does.
 
-    def __init__(self, address: Address) -> None:
-        super().__init__(address, user="carrier", on_call=self._take)
+    With the account of a softphone (`user`, `password`) it is the simulated carrier's, which rings for everybody.
+    """
+
+    def __init__(self, address: Address, user: str = "carrier", password: str = "") -> None:
+        super().__init__(address, user=user, password=password, on_call=self._take)
         self.does: OnCall = ring_forever
         self.invites: list[Message] = []
         self.rings: list[IncomingCall] = []
