@@ -33,6 +33,7 @@ from controller.softphone.sound import gaps, tone_level
 from tests.rig.agents import write_queues
 from tests.rig.centre import Centre, Process, ready, running, until
 from tests.rig.stage import CUSTOMER, HZ, MUSIC, Stage, staged
+from tests.rig.unplugged import unplug
 
 QUEUES = {
     "aide": {"ring": "5s"},
@@ -132,7 +133,7 @@ async def test_an_unplugged_phone_is_no_hang_up(stage: Stage):
     phone = stage.desks["anne"].phone
     for call in phone.calls:
         call.media.close()
-    await phone.endpoint.close()
+    await unplug(phone.endpoint)
     await stage.joined("bruno", limit_s=LOST_WITHIN_S)  # before others, with the original entry time
     await stage.hear(customer={"bruno"}, bruno={"customer"})
     await stage.over()
@@ -146,7 +147,7 @@ async def test_a_phone_that_is_heard_is_not_lost(stage: Stage):
     """Asterisk's questions are not answered any more, but the agent talks on."""
     await stage.connect("aide")
     await stage.ready("bruno")
-    await stage.desks["anne"].phone.endpoint.close()
+    await unplug(stage.desks["anne"].phone.endpoint)
     await asyncio.sleep(LOST_WITHIN_S)
     assert stage.centre.parts is not None
     extension = stage.desks["anne"].phone.user

@@ -20,6 +20,7 @@ from controller.softphone.phone import Phone
 from controller.softphone.sound import has_tone, level_dbfs
 from tests.rig.agents import Agents, answers, enrolled, write_queues
 from tests.rig.centre import Centre, running, until
+from tests.rig.unplugged import unplug
 
 CALLER = "33612345678"
 CALLER_HZ = 700
@@ -105,7 +106,7 @@ async def test_the_network_of_a_ringing_phone_is_lost(centre: Centre, agents: Ag
     async with agents.at("anne") as anne:
         call = await dial(centre, phone)
         await anne.rung()
-        await anne.phone.endpoint.close()  # no word to anybody: as if unplugged
+        await unplug(anne.phone.endpoint)
         async with agents.at("bruno", answers, hz=1900) as bruno:
             await hears(call, bruno.hz, 12)
             await agents.state("anne", "paused", "unreachable")
