@@ -33,7 +33,7 @@ class StreamPhone:
 
     async def close(self) -> None:
         self._reading.cancel()
-        self._writer.close()
+        self._writer.transport.abort()  # a TLS farewell that Asterisk does not answer would be waited for 30 s
         await asyncio.gather(self._reading, self._writer.wait_closed(), return_exceptions=True)
 
     async def register(self) -> int:
