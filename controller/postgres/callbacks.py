@@ -29,7 +29,7 @@ from controller.callback.model import (
     RequestId,
     RequestState,
 )
-from controller.calls.callback.store import Added, Lease, NumberTaken, SlotTaken
+from controller.calls.callback.store import NOT_BEGUN, OUT_OF_TIME, Added, Lease, NumberTaken, SlotTaken
 from controller.errors import StoreConflict
 from controller.outbound.model import Number
 from controller.postgres.callbackrows import attempt_of, plain, request_of, request_row, uuid_of
@@ -139,7 +139,7 @@ class PostgresCallbacks:
 
     async def expire(self, now: datetime) -> Sequence[Request]:
         """End those that nobody may call any more, at most `EXPIRE_ROWS`; return them."""
-        rows = await self._store.fetch("callbacks/expire", now, EXPIRE_ROWS, "nobody could be reached in time")
+        rows = await self._store.fetch("callbacks/expire", now, EXPIRE_ROWS, OUT_OF_TIME, NOT_BEGUN)
         return [request_of(row) for row in rows]
 
     async def booked(self, queue: str, begins: datetime, ends: datetime) -> Sequence[tuple[datetime, int]]:

@@ -31,7 +31,8 @@ from controller.callback.model import (
     RequestState,
 )
 from controller.callback.transitions import further, may_follow
-from controller.calls.callback.store import Added, Lease, NumberTaken, SlotTaken
+from controller.calls.callback.store import NOT_BEGUN, OUT_OF_TIME, Added, Lease, NumberTaken, SlotTaken
+from controller.calls.callback.terms import is_for_nobody_else
 from controller.errors import StoreConflict, StoreError
 from controller.outbound.model import Number
 from controller.ports import Clock
@@ -312,11 +313,11 @@ class MemoryCallbacks:
 
     async def expire(self, now: datetime) -> Sequence[Request]:
         await self._reach()
-        reason = "nobody could be reached in time"
-        over = [
-            self.tables.put(msgspec.structs.replace(row, state=RequestState.EXPIRED, ended_at=now, reason=reason))
-            for row in self.tables.expired(now)
-        ]
+        over = []
+        for row in self.tables.expired(now):
+            reason = NOT_BEGUN if is_for_nobody_else(row) else OUT_OF_TIME
+            ended = msgspec.structs.replace(row, state=RequestState.EXPIRED, ended_at=now, reason=reason)
+            over.append(self.tables.put(ended))
         return self._answer(over)
 
     async def booked(self, queue: str, begins: datetime, ends: datetime) -> Sequence[tuple[datetime, int]]:

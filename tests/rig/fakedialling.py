@@ -24,7 +24,8 @@ from controller.callback.model import (
 )
 from controller.callback.transitions import further
 from controller.calls.callback.means import Expected, Past
-from controller.calls.callback.store import Added, Lease
+from controller.calls.callback.store import NOT_BEGUN, OUT_OF_TIME, Added, Lease
+from controller.calls.callback.terms import is_for_nobody_else
 from controller.calls.outbound.ports import DialAnswered, DialEnded, DialNews, DialRinging, DialState
 from controller.errors import AsteriskUnreachable, StoreError
 from controller.numbering.model import Number, NumberFacts, NumberKind
@@ -117,7 +118,11 @@ class MemoryCallbacks:
             for each in self.requests.values()
             if each.expires_at <= now and each.state in (RequestState.SCHEDULED, RequestState.WAITING)
         ]
-        return [self._put(each, state=RequestState.EXPIRED, ended_at=now) for each in over]
+        reason = {True: NOT_BEGUN, False: OUT_OF_TIME}
+        return [
+            self._put(each, state=RequestState.EXPIRED, ended_at=now, reason=reason[is_for_nobody_else(each)])
+            for each in over
+        ]
 
     async def booked(self, queue: str, begins: datetime, ends: datetime) -> Sequence[tuple[datetime, int]]:
         await self._turn("booked")

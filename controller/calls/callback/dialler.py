@@ -188,7 +188,9 @@ class Dialler:
         return True
 
     def at_once(self, request: Request, agent: AgentId) -> Refused | None:
-        """An agent calls a customer now: no line, the agent who asks or nobody."""
+        """An agent calls a customer now: no line, the agent who asks or nobody. Again while it is begun: nothing."""
+        if request.request_id in self._requests:
+            return None
         plan = self._plan(request.queue)
         if not self.leader.may_dial() or plan is None:
             return _NOT_LEADING

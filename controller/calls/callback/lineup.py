@@ -18,6 +18,7 @@ from controller.callback.model import CallbackPlan, Request, RequestId
 from controller.calls.asks import Assigned, QueueClosed
 from controller.calls.callback.means import Line
 from controller.calls.callback.store import CallbackStore
+from controller.calls.callback.terms import is_for_nobody_else
 from controller.errors import StoreError
 from controller.flow.queues import QueuePlan
 from controller.ports import Clock
@@ -163,6 +164,8 @@ class Lineup:
     # --- one of them ------------------------------------------------------------------------------------------
 
     def _enter(self, request: Request) -> None:
+        if is_for_nobody_else(request):
+            return  # `Dialler.at_once` begins it, or it is over soon
         entry = self._entry(request)
         known = self._there.get(request.request_id)
         if known is not None and known[1] == entry:

@@ -30,7 +30,7 @@ from controller.calls.callback.flights import Ended, Flight
 from controller.calls.callback.means import Exit, Line
 from controller.calls.callback.news import Replied
 from controller.calls.callback.store import Added, CallbackStore, NumberTaken, SlotTaken
-from controller.calls.callback.terms import CLICK_S, SLOT_TAKEN, Terms, in_utc, is_click
+from controller.calls.callback.terms import SLOT_TAKEN, Terms, in_utc, is_click, is_for_nobody_else
 from controller.calls.callback.watching import Watchers
 from controller.errors import StoreConflict, StoreError
 from controller.outbound.model import Number, OutboundAsk, Verdict
@@ -189,17 +189,22 @@ class CallbackService:
         if not added.new:
             if click and not (is_click(request) and request.agent == asked.agent):
                 return ASKED_ALREADY
-            return self._taken(request, again=True, same_key=added.same_key)
+            refused = self._begun(request)
+            return refused or self._taken(request, again=True, same_key=added.same_key)
         log.info("callbacks.asked", request=request.request_id, queue=asked.queue, when=asked.when.value)
-        if click and asked.agent is not None:
-            refused = self._dialler.at_once(request, asked.agent)
-            if refused is not None:
-                await self._store.cancel(request.request_id, refused.message, self._clock.now())
-                return refused
-        elif request.state is RequestState.WAITING:
+        refused = self._begun(request)
+        if refused is not None:
+            await self._store.cancel(request.request_id, refused.message, self._clock.now())
+            return refused
+        if request.state is RequestState.WAITING:
             self._dialler.lineup.put(request)
         self.changed(request)
         return self._taken(request, again=False)
+
+    def _begun(self, request: Request) -> Refused | None:
+        """Begin an agent's own call, which waits for nobody else; one that a controller left so when it died, too."""
+        waits = request.state is RequestState.WAITING and is_for_nobody_else(request)
+        return self._dialler.at_once(request, request.agent) if waits and request.agent is not None else None
 
     def _taken(self, request: Request, *, again: bool, same_key: bool = False) -> Taken:
         entry = EntryId(request.request_id)
@@ -273,7 +278,7 @@ class CallbackService:
             state=RequestState.SCHEDULED,
             due_at=due_at,
             entered_at=changes["entered_at"],
-            expires_at=max(changes["expires_at"], due_at + timedelta(seconds=CLICK_S)),
+            expires_at=max(changes["expires_at"], due_at + timedelta(seconds=LATER_S)),
             reason="the customer named another time",
         )
         ended = Ended(outcome=Outcome.RESCHEDULED, at=self._clock.now(), step=step, changes=_kept(changes))

@@ -20,6 +20,10 @@ from controller.callback.model import (
 from controller.errors import StoreConflict
 from controller.outbound.model import Number
 
+OUT_OF_TIME = "nobody could be reached in time"
+NOT_BEGUN = "the agent's call could not be begun at once: call again"
+"""Why requests expire."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -84,7 +88,7 @@ class CallbackStore(Protocol):
         """Return when the next scheduled request falls due."""
 
     async def expire(self, now: datetime) -> Sequence[Request]:
-        """End those that nobody may call any more; return them."""
+        """End those that nobody may call any more, with `OUT_OF_TIME` or `NOT_BEGUN` as the reason; return them."""
 
     async def booked(self, queue: str, begins: datetime, ends: datetime) -> Sequence[tuple[datetime, int]]:
         """Return how many open requests have which slot."""

@@ -19,8 +19,8 @@ from controller.flow.queues import QueuePlan
 from controller.outbound.model import OutboundAsk, Verdict
 from controller.ports import Clock
 
-CLICK_S = 60.0
-"""An agent who dials is not called back later: the request is over by then."""
+CLICK_S = 10.0
+"""An agent's own call that was not begun by then (the controller has died) is not begun later, out of the blue."""
 SLOT_UNKNOWN = Refused("slot_unknown", "This time cannot be chosen.", "Choose one of those that are offered.")
 SLOT_TAKEN = Refused("slot_taken", "This time has been taken by somebody else.", "Choose another one.")
 _ZONES = available_timezones()
@@ -32,6 +32,14 @@ ON_THE_LINE_S = 15.0
 def is_click(asked: Asked | Request) -> bool:
     """Tell whether an agent at work calls a customer: now, whatever the hours of the queue, or not at all."""
     return asked.source is Source.AGENT and asked.when is When.NOW
+
+
+def is_for_nobody_else(request: Request) -> bool:
+    """Tell whether a request is an agent's own call that was never begun: it has no place in the line.
+
+    Once it was begun, a customer may have named another time in it: then it is a request like any other.
+    """
+    return is_click(request) and request.agent is not None and request.fence == 0
 
 
 def in_utc(at: datetime | None) -> datetime | None:

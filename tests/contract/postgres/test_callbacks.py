@@ -22,7 +22,15 @@ from controller.callback.model import (
     Source,
     When,
 )
-from controller.calls.callback.store import Added, CallbackStore, Lease, NumberTaken, SlotTaken
+from controller.calls.callback.store import (
+    NOT_BEGUN,
+    OUT_OF_TIME,
+    Added,
+    CallbackStore,
+    Lease,
+    NumberTaken,
+    SlotTaken,
+)
 from controller.calls.clock import SystemClock
 from controller.errors import StoreConflict, StoreError
 from controller.outbound.model import Number, Purpose
@@ -206,6 +214,18 @@ async def test_what_falls_due_waits_and_what_is_over_expires(callbacks: Callback
     ]
     assert await callbacks.expire(NOW + 2 * MINUTE) == []
     assert await callbacks.next_due_at() == NOW + DAY
+
+
+async def test_why_nobody_was_called_in_time_is_told(callbacks: CallbackStore):
+    click = request(expires_at=NOW + MINUTE, source=Source.AGENT, when=When.NOW, agent=AgentId("claire.d"))
+    promised = request(expires_at=NOW + MINUTE, source=Source.AGENT, agent=AgentId("claire.d"))
+    for each in (click, promised):
+        await callbacks.add(each)
+    over = await callbacks.expire(NOW + MINUTE)
+    assert {each.request_id: each.reason for each in over} == {
+        click.request_id: NOT_BEGUN,
+        promised.request_id: OUT_OF_TIME,
+    }
 
 
 async def test_many_that_fall_due_at_once_come_in_steps(postgres: PostgresCallbacks, monkeypatch: pytest.MonkeyPatch):
