@@ -33,6 +33,7 @@ from controller.callback.model import (
 from controller.calls.callback.desk import Asked, CallbackDesk
 from controller.numbering.model import Number
 from controller.outbound.model import Purpose
+from controller.postgres import queries
 from controller.postgres.callbacks import PostgresCallbacks
 from controller.runtime.settings import Trunk
 from controller.softphone import IncomingCall
@@ -114,6 +115,22 @@ class Town:
         await until(reached, limit_s)
         return (await self.attempts(request))[-1]
 
+    async def ledgers_agree(self, request: Request) -> None:
+        """Both ledgers have all attempts whole, the calls of those that talked, and do not disagree."""
+        pool = await self.centre.store.pool()
+        attempts = await self.attempts(request)
+        halves = [f"{each.attempt_id}{half}" for each in attempts for half in ("", ";2")]
+        talked = sum(each.outcome is Outcome.TALKED for each in attempts)
+
+        async def written() -> bool:
+            there = "select count(distinct uniqueid) from asterisk_cdr where uniqueid = any($1)"
+            ended = "select count(*) from calls where ended_at is not null"
+            return (await pool.fetchval(there, halves), await pool.fetchval(ended)) == (len(halves), talked)
+
+        await until(written)
+        begin, end = request.created_at - timedelta(seconds=1), datetime.now(UTC) + timedelta(seconds=1)
+        assert list(await queries.disagreements(pool, begin, end)) == []
+
 
 Build = Callable[..., Awaitable[Town]]
 
@@ -188,6 +205,7 @@ async def test_a_customer_is_called_and_talks(build: Build) -> None:
         done = await town.until(request, RequestState.DONE)
     assert (done.outcome, done.tries) == (Outcome.TALKED, 1)
     assert len(town.carrier.numbers) == 1
+    await town.ledgers_agree(request)
 
 
 async def test_the_agent_comes_first_and_waits_for_the_customer(build: Build) -> None:
@@ -206,6 +224,7 @@ async def test_the_agent_comes_first_and_waits_for_the_customer(build: Build) ->
         assert await customer.wait_ended(10)
     assert (done.outcome, done.tries, done.first) == (Outcome.TALKED, 1, First.AGENT)
     assert len(town.carrier.numbers) == 1
+    await town.ledgers_agree(request)
 
 
 async def test_an_agent_who_comes_first_hangs_up_and_the_customer_is_not_rung_on(build: Build) -> None:
@@ -237,6 +256,7 @@ async def test_a_busy_line_is_called_again_as_soon_as_it_may_be_free(build: Buil
         done = await town.until(request, RequestState.DONE)
     assert [each.outcome for each in await town.attempts(request)] == [Outcome.BUSY, Outcome.TALKED]
     assert done.tries == 2
+    await town.ledgers_agree(request)
 
 
 async def test_who_presses_no_key_is_a_machine_and_no_agent_is_rung(build: Build) -> None:

@@ -22,7 +22,9 @@ from controller.cdr.fold import fold
 from controller.cdr.visits import fold_visits
 from controller.ids import CallId, LegId
 from controller.postgres import queries
+from controller.postgres.callbacks import PostgresCallbacks
 from controller.postgres.store import PostgresStore
+from tests.contract.postgres.callbacks import claimed
 from tests.unit.cdr.distribution import visit
 from tests.unit.cdr.histories import START, history
 
@@ -172,3 +174,38 @@ async def test_the_ledger_agrees_or_says_where_not(store: PostgresStore):
     ]
     assert (found[0].ours, found[0].asterisks, found[0].call_id) == ("35", "90", history(1)[0].call_id)
     assert await queries.disagreements(await store.pool(), START, START + timedelta(seconds=1)) == [found[3]]
+
+
+def halves(attempt: str, first: str = "BUSY", second: str = "BUSY") -> list[AsteriskCdr]:
+    """Asterisk's records of a dial through the gate, as it wrote them for a telephone that was busy."""
+    channel = f"Local/{attempt}@rappel-outbound-00000000"
+    dial = {"Channel": f"{channel};2", "Disposition": second, "Duration": "0", "BillableSeconds": "0"}
+    way = {"LastApplication": "Dial", "LastData": "PJSIP/+33612345678@trunk,10,i", "Sequence": "1"}
+    over = {"LastApplication": "Hangup", "LastData": "17", "Sequence": "3"}
+    call = {"LastApplication": "AppDial2", "LastData": "(Outgoing Line)", "Sequence": "0"}
+    return [
+        AsteriskCdr(f"{attempt};2", START, dial | way),
+        AsteriskCdr(f"{attempt};2", START, dial | over),
+        AsteriskCdr(attempt, START, dial | call | {"Channel": f"{channel};1", "Disposition": first}),
+    ]
+
+
+async def test_a_dial_through_the_gate_that_is_in_the_books_is_no_disagreement(store: PostgresStore):
+    call_back = await claimed(PostgresCallbacks(store))
+    answered, decided, foreign, unanswered = (f"{number:032x}" for number in range(4))
+    pool = await store.pool()
+    for attempt in (answered, decided, unanswered):
+        await pool.execute(
+            "insert into outbound_calls (at, attempt_id, purpose, allowed) values ($1, $2, 'service', true)",
+            START, attempt,
+        )  # fmt: skip
+    of_anybody = AsteriskCdr(unanswered, START, {"Channel": "PJSIP/trunk-00000007", "Disposition": "BUSY"})
+    busy = [each for attempt in (call_back.attempt_id, decided, foreign) for each in halves(attempt)]
+    await store.write([*busy, of_anybody, *halves(answered, "ANSWERED", "ANSWERED")])
+    found = await queries.disagreements(pool, START, START + timedelta(hours=1))
+    assert {(each.uniqueid, each.finding) for each in found} == {
+        (answered, "no record of ours"),
+        (foreign, "no record of ours"),
+        (f"{foreign};2", "no record of ours"),
+        (unanswered, "no record of ours"),
+    }
