@@ -77,7 +77,7 @@ async def _hang_up(world: World, which: int) -> None:
 
 
 async def _cancel(world: World, which: int) -> None:
-    requests = list(world.office.store.requests)
+    requests = list(world.office.tables.requests)
     if requests:
         await world.office.desk.cancel(requests[which % len(requests)], "no")
 
@@ -87,7 +87,7 @@ async def _wait(world: World, which: int) -> None:
 
 
 async def _postgres(world: World, which: int) -> None:
-    world.office.store.away = not world.office.store.away
+    world.office.tables.away = not world.office.tables.away
 
 
 async def _asterisk(world: World, which: int) -> None:
@@ -95,7 +95,7 @@ async def _asterisk(world: World, which: int) -> None:
 
 
 async def _lose(world: World, which: int) -> None:
-    world.office.store.lose_answers = not world.office.store.lose_answers
+    world.office.tables.deaf = not world.office.tables.deaf
 
 
 async def _restart(world: World, which: int) -> None:
@@ -132,16 +132,16 @@ async def _play(acts: list[tuple[str, int]], folder: Path) -> None:
         await ACTS[name](world, which)
         await asyncio.sleep(0.05)
     office = world.office
-    office.store.away = office.store.lose_answers = office.exit.down = False
+    office.tables.away = office.tables.deaf = office.exit.down = False
     for _ in range(50):  # whoever is called hangs up
         await asyncio.sleep(3600)
         for attempt in list(office.exit.lines):
             await _hang_up(world, list(office.exit.lines).index(attempt))
-        if all(each.state in FINAL for each in office.store.requests.values()):
+        if all(each.state in FINAL for each in office.tables.requests.values()):
             break
     await asyncio.sleep(60)
     assert set(office.exit.dials.values()) <= {1}, "an attempt was dialled twice"
-    for request in office.store.requests.values():
+    for request in office.tables.requests.values():
         outcomes = office.outcomes(request)
         assert Outcome.TALKED not in outcomes[:-1], "called again after a talk"
         assert request.state in FINAL or request.state is RequestState.WAITING, request

@@ -66,7 +66,7 @@ async def test_killed_before_it_is_begun_nobody_is_called_out_of_the_blue(tmp_pa
     asking.cancel()
     office = await Office(tmp_path).take_over(former).open()
     office.hall.login("anne", "bruno")
-    (request,) = office.store.requests.values()
+    (request,) = office.tables.requests.values()
     over = await office.ended(request, RequestState.EXPIRED)
     assert over.reason == NOT_BEGUN
     assert over.ended_at is not None
@@ -89,7 +89,7 @@ async def test_a_controller_that_is_long_away_comes_back_and_calls_nobody(tmp_pa
     await asyncio.sleep(3600)
     office = await Office(tmp_path).take_over(former).open()
     office.hall.login("anne")
-    (request,) = office.store.requests.values()
+    (request,) = office.tables.requests.values()
     assert (await office.ended(request, RequestState.EXPIRED)).reason == NOT_BEGUN
     assert not office.exit.dials
     assert office.agents == []

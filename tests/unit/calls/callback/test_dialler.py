@@ -191,13 +191,13 @@ async def test_nothing_is_dialled_and_nothing_spins_while_postgres_is_away(tmp_p
     office = await Office(tmp_path).open()
     request = await office.ask()
     await asyncio.sleep(2)
-    office.store.away = True
+    office.tables.away = True
     office.hall.login("anne")
     await asyncio.sleep(60)
     assert not office.exit.dials
     assert office.state("anne") is AgentState.FREE
     assert office.store.asked["claim"] <= 2
-    office.store.away = False
+    office.tables.away = False
     await office.dialled()
     assert office.request(request).state is RequestState.DIALLING
     await office.kill()
@@ -209,12 +209,12 @@ async def test_the_outcome_waits_for_postgres_and_the_agent_does_not(tmp_path: P
     office.hall.login("anne")
     request = await office.ask()
     attempt = await office.dialled()
-    office.store.away = True
+    office.tables.away = True
     office.exit.end(attempt, 17, "BUSY")
     await asyncio.sleep(0.5)
     assert office.state("anne") is AgentState.FREE
     await asyncio.sleep(120)
-    office.store.away = False
+    office.tables.away = False
     await asyncio.sleep(15)
     assert office.outcomes(request)[0] is Outcome.BUSY
     await office.kill()
@@ -223,13 +223,14 @@ async def test_the_outcome_waits_for_postgres_and_the_agent_does_not(tmp_path: P
 @on_virtual_time
 async def test_a_claim_whose_answer_was_lost_is_found_and_dialled_by_nobody_twice(tmp_path: Path) -> None:
     office = await Office(tmp_path).open()
-    office.hall.login("anne")
-    office.store.lose_answers = True
     request = await office.ask()
-    await office.until(lambda: office.store.tries)
-    office.store.lose_answers = False
+    office.tables.deaf = True
+    office.hall.login("anne")
+    await office.until(lambda: office.tables.attempts)
+    office.tables.deaf = False
     attempt = await office.dialled()
     await asyncio.sleep(30)
+    assert office.store.asked["claim"] >= 2, "the first answer was lost"
     assert office.exit.dials.total() == 1
     office.talk(attempt, await office.accept(attempt))
     office.hang_up(attempt)
@@ -262,7 +263,7 @@ async def test_asterisk_is_away_and_the_dial_is_made_once_it_is_back(tmp_path: P
     await asyncio.sleep(30)
     office.exit.down = False
     attempt = await office.dialled()
-    assert list(office.store.tries) == [attempt], "the same attempt"
+    assert list(office.tables.attempts) == [attempt], "the same attempt"
     office.exit.end(attempt, 21)
     await office.ended(request, RequestState.SCHEDULED)
     await office.kill()
@@ -324,13 +325,13 @@ async def test_killed_between_claim_and_dial_the_same_attempt_is_dialled(tmp_pat
     former.hall.login("anne")
     former.exit.down = True
     request = await former.ask()
-    await former.until(lambda: former.store.tries)
+    await former.until(lambda: former.tables.attempts)
     await asyncio.sleep(0.05)
     await former.kill()
     former.exit.down = False
     office = await Office(tmp_path).take_over(former).open()
     attempt = await office.dialled()
-    assert list(office.store.tries) == [attempt]
+    assert list(office.tables.attempts) == [attempt]
     assert office.request(request).state is RequestState.DIALLING
     await office.kill()
 
@@ -389,7 +390,7 @@ async def test_the_other_controller_takes_over_and_does_not_dial_what_may_ring(t
     del one.exit.lines[attempt]
     second = await two.ask(number="+33612345602")
     again = await two.dialled(2)
-    assert two.store.tries[again].node == "two"
+    assert two.tables.attempts[again].node == "two"
     assert two.request(second).state is RequestState.DIALLING
     two.exit.end(again, 19)
     await two.until(lambda: two.outcomes(first)[0] is Outcome.LOST, 90)
@@ -413,15 +414,16 @@ async def test_the_right_to_dial_ends_before_another_may_have_it(tmp_path: Path)
     task = asyncio.create_task(leader.run())
     await asyncio.sleep(60)
     assert leader.may_dial()
-    office.store.away = True
+    office.tables.away = True
     began = office.clock.monotonic()
     while leader.may_dial():
         await asyncio.sleep(0.01)
-    assert office.store.until - office.clock.monotonic() >= 5.0, "a request that begins now ends within the right"
+    assert office.tables.until - office.clock.monotonic() >= 5.0, "a request that begins now ends within the right"
     assert office.clock.monotonic() - began < 12.0
     await asyncio.sleep(12)
-    office.store.away = False
-    office.store.holder, office.store.until = "two", office.clock.monotonic() + 12
+    office.tables.away = False
+    office.tables.node, office.tables.token = "two", office.tables.token + 1
+    office.tables.until = office.clock.monotonic() + 12
     await asyncio.sleep(5)
     assert not leader.may_dial()
     assert happened == ["took", "lost"]
@@ -485,7 +487,7 @@ async def test_an_agent_clicks_to_dial(tmp_path: Path) -> None:
     assert failed.outcome is Outcome.BUSY
     assert office.agents[0].told is Outcome.BUSY
     assert office.state("anne") is AgentState.FREE
-    assert office.store.tries[attempt].state is AttemptState.ENDED
+    assert office.tables.attempts[attempt].state is AttemptState.ENDED
     await office.kill()
 
 
@@ -544,7 +546,7 @@ async def test_a_click_dials_outside_the_hours_too_or_says_at_once_why_not(tmp_p
     )
     refused = await office.desk.ask(click)
     assert isinstance(refused, Refused)
-    assert (refused.code, office.store.requests) == ("window", {}), "the gate's window holds, and nothing is put off"
+    assert (refused.code, office.tables.requests) == ("window", {}), "the gate's window holds, and nothing is put off"
     office.exit.verdict = None
     request = await office.ask(source=Source.AGENT, when=When.NOW, agent=AgentId("anne"))
     assert (request.state, request.promised_at) == (RequestState.WAITING, None)
@@ -618,7 +620,7 @@ async def test_only_the_first_of_a_queue_stand_in_the_line_and_others_follow(tmp
     office.hall.login("anne")
     for number, request in enumerate(requests, 1):
         attempt = await office.dialled(number)
-        assert office.store.tries[attempt].request_id == request.request_id, "in the order in which they asked"
+        assert office.tables.attempts[attempt].request_id == request.request_id, "in the order in which they asked"
         office.talk(attempt, await office.accept(attempt))
         office.hang_up(attempt)
         await office.ended(request, RequestState.DONE)
@@ -643,7 +645,7 @@ async def test_a_queue_that_is_gone_calls_nobody_and_its_requests_expire(tmp_pat
     office = await Office(tmp_path).open()
     request = await office.ask()
     soon = office.clock.now() + timedelta(minutes=10)
-    office.store.requests[request.request_id] = msgspec.structs.replace(office.request(request), expires_at=soon)
+    office.tables.put(msgspec.structs.replace(office.request(request), expires_at=soon))
     await asyncio.sleep(2)
     office.hall.distributor.use(msgspec.structs.replace(office.hall.centre, queues={}))
     office.hall.login("anne")
