@@ -19,7 +19,7 @@ from controller.calls.callback.means import Calls, Exit, Line, Record, WaitingAg
 from controller.calls.callback.news import News
 from controller.calls.callback.store import CallbackStore
 from controller.errors import StoreError
-from controller.outbound.model import Number, Verdict
+from controller.outbound.model import Number
 from controller.ports import Clock
 
 log = structlog.get_logger(__name__)
@@ -90,13 +90,13 @@ class Books:
         except StoreError as error:  # the outcome, which is not given up, tells more
             log.info("callbacks.progress_not_stored", attempt=flight.attempt_id, error=str(error))
 
-    async def conclude(self, ended: Ended, verdict: Verdict | None) -> None:
+    async def conclude(self, ended: Ended) -> None:
         """Write the outcome down, however long Postgres is away: nothing may be lost."""
         flight, around = self._flight, self._around
         again_s = AGAIN_S
         while True:
             try:
-                step = await self._next_step(ended, verdict)
+                step = await self._next_step(ended)
                 request = await around.store.end_attempt(
                     flight.attempt_id, ended.outcome, ended.cause, ended.at, step
                 )
@@ -139,7 +139,7 @@ class Books:
             request = changed or request
         return request or await store.get(flight.request.request_id)
 
-    async def _next_step(self, ended: Ended, verdict: Verdict | None) -> NextStep:
+    async def _next_step(self, ended: Ended) -> NextStep:
         flight = self._flight
         if ended.step is not None:
             return ended.step
@@ -150,4 +150,4 @@ class Books:
             outcome = Outcome.LEFT
         attempts = await self._around.store.attempts(flight.request.request_id)
         earlier: Sequence[Attempt] = [each for each in attempts if each.attempt_id != flight.attempt_id]
-        return next_step(flight.plan, flight.request, outcome, ended.at, earlier, verdict=verdict)
+        return next_step(flight.plan, flight.request, outcome, ended.at, earlier, verdict=flight.verdict)

@@ -23,6 +23,7 @@ from controller.callback.model import (
     Request,
 )
 from controller.ids import CallId, call_id_of_attempt
+from controller.outbound.model import Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,8 @@ class Flight(msgspec.Struct, kw_only=True):
     """What the customer said instead of talking: never, or later."""
     cancelled: str = ""
     """Why it is being ended; "" as long as it is not."""
+    verdict: Verdict | None = None
+    """Why nobody was called, when the gate or the dialplan did not let it through."""
     ended: Ended | None = None
     taken_up: bool = False
     """An earlier controller has had it: not all of it was seen here."""

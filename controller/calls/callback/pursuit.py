@@ -56,7 +56,6 @@ class Pursuit:
         self._over_since: float | None = None
         self._agent: WaitingAgent | None = None
         self._agent_left = False
-        self._verdict: Verdict | None = None
         self._cancels: list[Cancel] = []
         self._books = Books(flight, around)
 
@@ -178,7 +177,7 @@ class Pursuit:
             return
         if not verdict.allowed:
             flight.asked = False
-            self._verdict = verdict
+            flight.verdict = verdict
             self._end(Outcome.BLOCKED)
             return
         around.dialled(flight)
@@ -236,7 +235,7 @@ class Pursuit:
         else:
             outcome = outcome_of(news.cause, news.status, overrides=self._around.overrides)
             if news.status in HELD_BACK:
-                self._verdict = Verdict(False, HELD_BACK_CODE, HELD_BACK[news.status])
+                flight.verdict = Verdict(False, HELD_BACK_CODE, HELD_BACK[news.status])
             self._end(outcome, news.cause)
 
     def _end_cancelled(self, cause: int = 0) -> None:
@@ -363,7 +362,7 @@ class Pursuit:
         around.line.holding.let_go(flight.call_id)
         if self._agent is not None:
             await self._agent.let_go(ended.outcome, queued=flight.queued)
-        await self._books.conclude(ended, self._verdict)
+        await self._books.conclude(ended)
         for cancel in self._cancels:
             if not cancel.answer.done():
                 cancel.answer.set_result(None if ended.outcome is Outcome.CANCELLED else _ANSWERED)

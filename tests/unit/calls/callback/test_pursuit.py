@@ -10,6 +10,7 @@ import msgspec
 
 from controller.acd.model import AgentState, Refused
 from controller.callback.model import First, Outcome, RequestState, When
+from controller.callback.retry import HELD_BACK_S
 from controller.calls.callback.desk import Taken
 from tests.rig.virtualtime import on_virtual_time
 from tests.unit.calls.callback.office import PLAN, Agent, Office
@@ -62,4 +63,22 @@ async def test_killed_while_the_agent_hears_why_the_successor_hangs_them_up(tmp_
     await office.ended(request, RequestState.SCHEDULED)
     assert office.state("anne") is AgentState.FREE
     assert office.exit.dials.total() == 1
+    await office.kill()
+
+
+@on_virtual_time
+async def test_why_nobody_was_called_outlives_the_controller(tmp_path: Path) -> None:
+    former = await Office(tmp_path).open()
+    former.hall.login("anne")
+    request = await former.ask()
+    attempt = await former.dialled()
+    former.tables.away = True
+    former.exit.end(attempt, 38, "FULL")
+    await asyncio.sleep(1)
+    await former.kill()
+    former.tables.away = False
+    office = await Office(tmp_path).take_over(former).open()
+    held_back = await office.ended(request, RequestState.SCHEDULED)
+    assert held_back.reason == "as many calls as may be go out already"
+    assert (held_back.due_at - office.clock.now()).total_seconds() < HELD_BACK_S[0]
     await office.kill()
