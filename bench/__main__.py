@@ -6,13 +6,13 @@ import argparse
 import asyncio
 import signal
 import sys
-from pathlib import Path
 
-from bench import callbacks, connect, processes, redial, report
+from bench import callbacks, commandline, connect, processes, redial, report
+from bench.commandline import tell
 from bench.contenders import NAMES
 from bench.rounds import Plan, measure_all
 from bench.soak import soak
-from bench.stand import HERE, stand
+from bench.stand import stand
 from controller.errors import RappelError
 
 _QUICK = Plan(rounds=1, steady_s=6, step_s=2)
@@ -26,7 +26,7 @@ _REDIAL_QUICK = redial.Plan(open=20_000, seconds=15.0)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = commandline.parser("bench", __doc__)
     everything = (*NAMES, _CONNECT, _CALLBACKS, _REDIAL)
     parser.add_argument("--only", default=",".join(everything), help=f"some of {', '.join(everything)}, with commas")
     parser.add_argument("--quick", action="store_true", help="one short round")
@@ -38,7 +38,6 @@ def _arguments() -> argparse.Namespace:
         "--soak", type=int, nargs="?", const=10_000, metavar="CALLS", help="soak Rappel on ARI instead"
     )
     parser.add_argument("--rtp-ports", type=int, default=2400, help="RTP ports of the bench's Asterisk, two a call")
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the JSON file")
     return parser.parse_args()
 
 
@@ -54,10 +53,6 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     )
 
 
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 async def _main(arguments: argparse.Namespace) -> int:
     task = asyncio.current_task()
     if task is not None:
@@ -65,19 +60,19 @@ async def _main(arguments: argparse.Namespace) -> int:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     load = processes.load_average()
     if load > _NO_LOAD:
-        _tell(f"This machine is busy (load {load:.1f}): the figures will be worse than they could be.")
+        tell(f"This machine is busy (load {load:.1f}): the figures will be worse than they could be.")
     names = arguments.only.split(",")
     contenders = [name for name in names if name not in {_CONNECT, _CALLBACKS, _REDIAL}]
     code = await _calls(arguments, contenders, load) if contenders or arguments.soak else 0
     if _CONNECT in names and not arguments.soak:
         seconds = _CONNECT_QUICK_S if arguments.quick else connect.Plan.seconds
         for music in (False, True):
-            _tell("those who wait hear " + ("music" if music else "nothing"))
-            await connect.run(connect.Plan(seconds=seconds, music=music), 1, arguments.results, _tell)
+            tell("those who wait hear " + ("music" if music else "nothing"))
+            await connect.run(connect.Plan(seconds=seconds, music=music), 1, arguments.results, tell)
     if _CALLBACKS in names and not arguments.soak:
-        await callbacks.run(_CALLBACKS_QUICK if arguments.quick else callbacks.Plan(), arguments.results, _tell)
+        await callbacks.run(_CALLBACKS_QUICK if arguments.quick else callbacks.Plan(), arguments.results, tell)
     if _REDIAL in names and not arguments.soak:
-        await redial.run(_REDIAL_QUICK if arguments.quick else redial.Plan(), arguments.results, _tell)
+        await redial.run(_REDIAL_QUICK if arguments.quick else redial.Plan(), arguments.results, tell)
     return code
 
 
@@ -85,14 +80,14 @@ async def _calls(arguments: argparse.Namespace, contenders: list[str], load: flo
     """Measure one call, served by each contender; return the exit code."""
     async with stand(arguments.rtp_ports) as ready:
         if arguments.soak:
-            soaked = await soak(ready, arguments.soak, arguments.rate or 60, _tell)
+            soaked = await soak(ready, arguments.soak, arguments.rate or 60, tell)
             path = report.write(arguments.results, None, None, soaked, load=load)
             problems = soaked.problems()
             print("\n".join(problems) if problems else f"{soaked.samples[-1].calls} calls: flat, nothing left behind")
             print(path)
             return 1 if problems else 0
         plan = _plan(arguments)
-        results = await measure_all(ready, contenders, plan, _tell)
+        results = await measure_all(ready, contenders, plan, tell)
     path = report.write(arguments.results, plan, results, load=load)
     found = report.machine()
     print(f"{found['cpu']}, {found['cores']} cores, load {load:.1f} at the start\n")
@@ -105,7 +100,7 @@ async def _calls(arguments: argparse.Namespace, contenders: list[str], load: flo
 try:
     sys.exit(asyncio.run(_main(_arguments())))
 except RappelError as error:
-    _tell(f"bench: {error}")
+    tell(f"bench: {error}")
     sys.exit(1)
 except asyncio.CancelledError:
     sys.exit(130)

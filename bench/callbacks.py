@@ -7,7 +7,6 @@ code and the statements of production.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import shutil
@@ -20,7 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import processes, report
+from bench import commandline, processes, report
 from controller.acd.model import AgentId
 from controller.callback.model import Attempt, AttemptId, NextStep, Outcome, RequestId, RequestState
 from controller.calls.callback.store import Lease
@@ -33,7 +32,6 @@ from controller.postgres.store import PostgresStore
 from controller.runtime import postgres as postgres_runtime
 from controller.runtime.postgres import PostgresServer
 
-HERE = Path(__file__).parent
 QUEUES = 20
 FILL_ROWS = 10_000
 _FILL = """
@@ -255,19 +253,13 @@ async def _timed(
 
 
 def _main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.callbacks", description=__doc__)
+    parser = commandline.parser("bench.callbacks", __doc__)
     parser.add_argument("--open", type=int, default=Plan.open)
     parser.add_argument("--claims", type=int, default=Plan.claims)
     parser.add_argument("--workers", type=int, default=Plan.workers)
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the JSON file")
     options = parser.parse_args()
     plan = Plan(options.open, options.claims, options.workers)
-    try:
-        asyncio.run(run(plan, options.results, lambda text: print(text, file=sys.stderr, flush=True)))
-    except RappelError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return commandline.run(run(plan, options.results, commandline.tell))
 
 
 if __name__ == "__main__":

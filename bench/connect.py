@@ -8,7 +8,6 @@ The time runs, at the agent's phone, from the BYE that ends a call to the INVITE
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -23,11 +22,11 @@ from pathlib import Path
 
 import aiohttp
 
-from bench import processes, report
+from bench import commandline, processes, report
 from bench.contenders import Contender, make
 from bench.stand import HERE, Stand, stand
 from controller.calls.enrolment import NewAgent, SipAccount, enrol
-from controller.errors import RappelError, SetupError
+from controller.errors import SetupError
 from controller.postgres.agents import PostgresAgents
 from controller.postgres.store import PostgresStore
 from controller.postgres.tokens import PostgresTokens
@@ -409,7 +408,7 @@ async def run(plan: Plan, rounds: int, results: Path, tell: Callable[[str], None
 
 
 def _main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.connect", description=__doc__)
+    parser = commandline.parser("bench.connect", __doc__)
     parser.add_argument("--waiting", type=int, default=Plan.waiting)
     parser.add_argument("--agents", type=int, default=Plan.agents)
     parser.add_argument("--seconds", type=float, default=Plan.seconds)
@@ -417,15 +416,9 @@ def _main() -> int:
         "--silent", action="store_true", help="those who wait hear nothing: Asterisk is idle meanwhile"
     )
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the JSON file")
     options = parser.parse_args()
     plan = Plan(options.waiting, options.agents, options.seconds, music=not options.silent)
-    try:
-        asyncio.run(run(plan, options.rounds, options.results, lambda text: print(text, file=sys.stderr, flush=True)))
-    except RappelError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return commandline.run(run(plan, options.rounds, options.results, commandline.tell))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ claim, what the gate reads and writes, both durable, and Asterisk's dialplan.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import random
@@ -26,12 +25,11 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from bench import processes, report
+from bench import commandline, processes, report
 from bench.callbacks import FILL_ROWS, fill
-from bench.stand import HERE
 from controller.calls.enrolment import NewAgent, SipAccount, enrol
 from controller.config import Config, Log
-from controller.errors import RappelError, SetupError
+from controller.errors import SetupError
 from controller.postgres import migrations
 from controller.postgres.agents import PostgresAgents
 from controller.postgres.store import PostgresStore
@@ -248,19 +246,13 @@ async def _seated(asterisk: AsteriskServer, account: SipAccount) -> AsyncIterato
 
 
 def _main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.redial", description=__doc__)
+    parser = commandline.parser("bench.redial", __doc__)
     parser.add_argument("--open", type=int, default=Plan.open)
     parser.add_argument("--agents", type=int, default=Plan.agents)
     parser.add_argument("--seconds", type=float, default=Plan.seconds)
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the JSON file")
     options = parser.parse_args()
     plan = Plan(options.open, options.agents, options.seconds)
-    try:
-        asyncio.run(run(plan, options.results, lambda text: print(text, file=sys.stderr, flush=True)))
-    except RappelError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return commandline.run(run(plan, options.results, commandline.tell))
 
 
 if __name__ == "__main__":
