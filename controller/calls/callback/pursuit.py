@@ -326,10 +326,12 @@ class Pursuit:
         elif self._foreign or past.began or flight.answered_at is not None:
             if self._untold(now - self._absent_since, began=past.began):
                 self._end(call_outcome(flight) if flight.answered_at is not None else Outcome.LOST)
-        elif flight.cancelled:
+        elif flight.cancelled and not self._agent_left:
             self._end_cancelled()
         elif flight.rang or await around.exit.was_dialled(flight.attempt_id):
-            self._end(Outcome.LOST)
+            self._end_cancelled() if flight.cancelled else self._end(Outcome.LOST)
+        elif flight.cancelled:  # the agent is gone, and nobody had called the customer yet
+            self._end(Outcome.NO_AGENT)
         else:
             await self._not_dialled()
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from controller.acd.model import AgentState, Refused
+from controller.acd.model import AgentState, OfferOutcome, Refused
 from controller.callback.model import First, Outcome, RequestState, When
 from controller.callback.retry import HELD_BACK_S
 from controller.calls.callback.desk import Taken
@@ -81,4 +82,30 @@ async def test_why_nobody_was_called_outlives_the_controller(tmp_path: Path) -> 
     held_back = await office.ended(request, RequestState.SCHEDULED)
     assert held_back.reason == "as many calls as may be go out already"
     assert (held_back.due_at - office.clock.now()).total_seconds() < HELD_BACK_S[0]
+    await office.kill()
+
+
+@pytest.mark.parametrize("called", [False, True])
+@on_virtual_time
+async def test_killed_before_the_agent_was_rung_it_costs_the_customer_no_try(tmp_path: Path, called: bool) -> None:
+    plan = msgspec.structs.replace(PLAN, first=First.AGENT)
+    former = await Office(tmp_path, plan).open()
+    former.hall.login("anne")
+    request = await former.ask()
+    await former.until(lambda: former.agents)
+    if called:
+        former.agents[0].ready()
+        await former.dialled()
+    await former.kill()
+    former.exit.lines.clear()
+    for path in (tmp_path / "attempts").glob("*.json"):
+        path.unlink()  # killed between claim and file: Postgres alone knows
+    office = await Office(tmp_path, plan).take_over(former).open()
+    await office.until(lambda: office.agents, 30)
+    office.agents[0].gone(OfferOutcome.FAILED)
+    await office.until(lambda: office.outcomes(request)[0] is not None)
+    outcome = office.outcomes(request)[0]
+    assert outcome is (Outcome.FAILED if called else Outcome.NO_AGENT)
+    assert office.request(request).tries == int(called)
+    assert office.exit.dials.total() == int(called)
     await office.kill()
