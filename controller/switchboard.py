@@ -164,7 +164,7 @@ class LegPlan:
     caller_name: str = ""
     bridge: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    """SIP headers for the phone: `X-Rappel-Call`, `X-Rappel-Queue` (printable ASCII; others are replaced)."""
+    """SIP headers for the phone: `X-Rappel-Call`, `X-Rappel-Queue` (UTF-8; what cannot be seen is replaced)."""
 
 
 class Switchboard(Protocol):

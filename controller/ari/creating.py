@@ -117,17 +117,20 @@ def _variables(plan: LegPlan) -> dict[str, str]:
     # Asterisk itself follows no REFER of this phone: it reports it (ChannelTransfer).
     variables = {"PJSIP_TRANSFER_HANDLING()": "ari-only"} if plan.device.startswith("PJSIP/") else {}
     if plan.caller_number:
-        variables["CONNECTEDLINE(num,i)"] = printable(plan.caller_number)
-        variables["CONNECTEDLINE(name,i)"] = _one_line(plan.caller_name or plan.caller_number)
+        variables["CONNECTEDLINE(num,i)"] = _ascii(plan.caller_number)
+        variables["CONNECTEDLINE(name,i)"] = printable(plan.caller_name or plan.caller_number)
     for name, text in plan.headers.items():
         variables[f"PJSIP_HEADER(add,{name})"] = printable(text)
     return variables
 
 
 def printable(text: str) -> str:
-    """Return `text` fit for a SIP header: printable ASCII, anything else replaced."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text)
+    """Return `text` fit for a SIP header: one line of Unicode, what cannot be seen replaced by spaces.
 
-
-def _one_line(text: str) -> str:
+    SIP's texts are UTF-8 (RFC 3261, TEXT-UTF8-TRIM), and Asterisk passes them on as they are.
+    """
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _ascii(text: str) -> str:
+    return "".join(char if " " <= char <= "~" else "?" for char in text)

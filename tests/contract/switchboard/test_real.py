@@ -19,6 +19,7 @@ from tests.contract.switchboard.conftest import LIMIT_S, Audio, RealRoom, Table
 from tests.rig.fakeswitchboard import Phone
 
 ANSWERS, RINGS = Phone(answers_after_s=0.2), Phone()
+NAME = 'Zoé Ünal ☎ 電話 🙂 ${SHELL(id)} a,b;c|d^e "f" \\g 7%C3%A9'
 WAV_HEADER, BYTES_PER_S = 44, 16_000
 
 
@@ -27,11 +28,14 @@ async def test_the_phone_is_shown_who_calls_and_the_record_who_was_called(real: 
     table = Table(real)
     plan = table.plan(1, (await real.board.contacts("2001"))[0])
     plan.headers["X-Rappel-Queue"] = "après\r\nX-Evil: 1"
+    plan.headers.update({"X-Rappel-Name": NAME, "X-Rappel-Reason": "電" * 200, "X-Rappel-Reference": "🙂" * 200})
     await real.board.call(plan)
     await table.until(Ringing)
     invite = real.invites[0].invite
     assert '"Zoé" <sip:0611223344@' in invite.get("From")
-    assert invite.get("X-Rappel-Queue") == "apr?s??X-Evil: 1"
+    assert invite.get("X-Rappel-Queue") == "après  X-Evil: 1"
+    assert invite.get("X-Rappel-Name") == NAME
+    assert (invite.get("X-Rappel-Reason"), invite.get("X-Rappel-Reference")) == ("電" * 200, "🙂" * 200)
     assert not invite.get("X-Evil")
     await real.board.drop(plan.party, 26)
     await table.until(Gone)

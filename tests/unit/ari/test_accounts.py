@@ -32,7 +32,7 @@ def test_an_account_is_three_objects_in_the_order_they_need() -> None:
 
 def test_a_name_stays_inside_its_quotes() -> None:
     assert fields(accounts.put(DEVICE, None)[2])["callerid"] == '"Zoé  Z    x" <2001>'
-    assert printable("après\r\nX: 1") == "apr?s??X: 1"
+    assert printable("après\r\nX: 1\0\x7f\u202e\ud800 電話🙂") == "après  X: 1     電話🙂"
 
 
 def test_an_address_of_record_with_registered_devices_is_left_alone() -> None:
