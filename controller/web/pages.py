@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler
 from controller.acd.model import AgentView
 from controller.calls.desk import QueueView
 from controller.web.api.routes import MAX_BODY_BYTES
+from controller.web.icon import add_icon
 from controller.web.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -119,6 +120,7 @@ def make_pages(source: StatusSource, metrics: Metrics) -> web.Application:
     app.router.add_get("/healthz", health)
     app.router.add_get("/readyz", ready)
     app.router.add_get("/metrics", scrape)
+    add_icon(app)
     return app
 
 

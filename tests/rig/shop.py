@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from controller.callback.model import AttemptState, Request, RequestId, Slot
 from controller.flow.sitekinds import DEFAULT_CONSENT, KINDS, Site
+from controller.web.icon import add_icon
 from controller.web.public.hosted import HostedPages
 from controller.web.public.server import PREFIX, PublicRoutes, make_parts
 from controller.web.scripts import add_scripts
@@ -134,6 +135,7 @@ async def open_shop(modes: frozenset[str] = frozenset({"callback", "slot"})) -> 
     app.add_subapp(PREFIX, routes.application())
     HostedPages(parts, routes).mount(app)
     add_scripts(app)
+    add_icon(app)
     runners = [await _serve(each, port) for each, port in zip((app, _pages(shop)), ports, strict=True)]
     try:
         yield shop
