@@ -22,7 +22,7 @@ from controller.softphone.sound import SILENT_DBFS, level_dbfs
 
 LOGIN_CODE, LOGOUT_CODE = "*11", "*12"
 """The example centre's feature codes (ivr_flows/centre.yaml)."""
-_TONE_HZ = 440
+_TONE_HZ = 800
 _CODE_S = 15.0
 _REPORT_S = 1.0
 
@@ -35,7 +35,7 @@ _REPORT_S = 1.0
 @click.option("--count", default=0, help="End after so many calls (default: at Ctrl-C).")
 @click.pass_context
 def answer(context: click.Context, agent: str, password: str | None, after: float, talk: float, count: int) -> None:
-    """Be the telephone of AGENT: log in, answer what rings with a tone of 440 Hz, say what is heard."""
+    """Be the telephone of AGENT: log in, answer what rings with a tone of 800 Hz, say what is heard."""
     asyncio.run(_answer(completed(context.obj), agent, password, after, talk, count))
 
 

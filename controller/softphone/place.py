@@ -13,7 +13,7 @@ from controller.softphone.ear import Ear, HeardPrompt
 from controller.softphone.phone import Phone
 from controller.softphone.progress import CallState, EndedBy
 from controller.softphone.script import Hangup, Hear, Press, Quiet, Script, Step, Wait
-from controller.softphone.sound import Span, level_dbfs, sounding
+from controller.softphone.sound import Span, level_dbfs, sounding, steady_tone
 
 _LOOK_S = 0.2
 _LIVE_WINDOW_S = 40.0
@@ -168,6 +168,12 @@ async def _wait_quiet(step: Quiet, call: Call) -> None:
             return
 
 
+def _not_a_prompt(call: Call, span: Span) -> str:
+    hz = steady_tone(call.heard.between(span.start_s, span.end_s))
+    what = "something unknown" if hz is None else f"a tone of {hz} Hz"
+    return f"{what}, {span.duration_s:.1f} s"
+
+
 async def _report(
     call: Call,
     target: str,
@@ -188,7 +194,7 @@ async def _report(
     if call.answered_at is not None:
         moments.append(Moment(call.answered_at - zero, "answered", ""))
     moments += [Moment(p.start_s, "heard", _said(p, texts), p.end_s) for p in prompts]
-    moments += [Moment(s.start_s, "heard", f"something unknown, {s.duration_s:.1f} s", s.end_s) for s in unknown]
+    moments += [Moment(s.start_s, "heard", _not_a_prompt(call, s), s.end_s) for s in unknown]
     moments += [Moment(d.at_s, "pressed", _pressed(d)) for d in digits]
     if call.ended_at is not None:
         moments.append(Moment(call.ended_at - zero, "ended", _ended(call)))

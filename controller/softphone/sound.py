@@ -42,6 +42,17 @@ def has_tone(samples: Samples, hz: float, *, within_db: float = 3.0, floor_dbfs:
     return level > floor_dbfs and level_dbfs(samples) - level < within_db
 
 
+def steady_tone(samples: Samples) -> int | None:
+    """Return the frequency in whole Hz that carries nearly all of the energy, None when there is no such one."""
+    if len(samples) < RATE // 10:
+        return None
+    first = max(0, (len(samples) - RATE) // 2)
+    samples = samples[first : first + RATE]  # of its middle: over more, a lost packet would shift it against itself
+    spectrum = np.abs(np.fft.rfft(samples.astype(np.float64) * np.hanning(len(samples))))
+    hz = round(int(spectrum.argmax()) * RATE / len(samples))
+    return hz if has_tone(samples, hz) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A stretch of time, seconds on the timeline of the samples."""

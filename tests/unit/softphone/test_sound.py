@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from controller.softphone.g711 import from_alaw, from_ulaw, to_alaw, to_ulaw
-from controller.softphone.sound import SILENT_DBFS, Span, gaps, has_tone, level_dbfs, sounding, tone_level
+from controller.softphone.sound import (
+    SILENT_DBFS,
+    Span,
+    gaps,
+    has_tone,
+    level_dbfs,
+    sounding,
+    steady_tone,
+    tone_level,
+)
 from tests.unit.softphone.sounds import silence, sine, speech
 
 EVERY_CODE = bytes(range(256))
@@ -49,6 +58,13 @@ def test_one_tone_among_others():
     assert not has_tone(both, 880)
     assert not has_tone(speech(1, 1), 440)
     assert not has_tone(silence(1), 440)
+
+
+def test_a_steady_tone_is_told_from_speech_and_silence():
+    for hz in (440, 801, 1700):
+        assert steady_tone(sine(hz, 9)) == hz
+    for other in (speech(1, 1), silence(1), sine(800, 0.05)):
+        assert steady_tone(other) is None
 
 
 def test_where_something_is_heard():
