@@ -26,7 +26,7 @@ from controller.calls.callback.store import Lease
 from controller.errors import RappelError
 from controller.outbound.model import Number
 from controller.postgres import migrations
-from controller.postgres.callbacks import PostgresCallbacks
+from controller.postgres.callbacks import MOST_LEASE_S, PostgresCallbacks
 from controller.postgres.connection import Pool
 from controller.postgres.store import PostgresStore
 from controller.runtime import postgres as postgres_runtime
@@ -149,19 +149,16 @@ async def _measure(plan: Plan, dsn: str, server: PostgresServer, tell: Callable[
             await fill(pool, range(first, min(plan.open, first + FILL_ROWS)), names, "+331990")
         await pool.execute("vacuum analyze callback_requests")
         callbacks = PostgresCallbacks(stores[0])
-        lease = await callbacks.lease("bench", 3600)
-        if lease is None:
-            raise RappelError("another one holds the right to dial in a database of the bench's own: run it again")
         waiting = _waiting(plan.open)
         turns = []
         tell("claims")
-        turns.append(await _claims(spent, "claim, one at a time", [callbacks], lease, waiting, plan.claims))
+        turns.append(await _claims(spent, "claim, one at a time", [callbacks], callbacks, waiting, plan.claims))
         one_pool = [PostgresCallbacks(stores[0])] * plan.workers
         what = f"claim, {plan.workers} at once, one process (4 connections)"
-        turns.append(await _claims(spent, what, one_pool, lease, waiting, plan.claims))
+        turns.append(await _claims(spent, what, one_pool, callbacks, waiting, plan.claims))
         each_own = [PostgresCallbacks(store) for store in stores]
         what = f"claim, {plan.workers} at once, a connection each"
-        turns.append(await _claims(spent, what, each_own, lease, waiting, plan.claims))
+        turns.append(await _claims(spent, what, each_own, callbacks, waiting, plan.claims))
         turns.append(await _ends(spent, callbacks, plan.claims))
         tell("the line")
         turns += await _looks(spent, callbacks, plan.looks)
@@ -170,6 +167,14 @@ async def _measure(plan: Plan, dsn: str, server: PostgresServer, tell: Callable[
             await pool.execute(f"drop index {index}")
         turns.append(await _timed(spent, "due, 200 of each queue, without its indexes", callbacks.due, 3, 200))
         return turns
+
+
+async def _right(callbacks: PostgresCallbacks) -> Lease:
+    """Take or keep the right to dial, for as long as the claims that follow last."""
+    lease = await callbacks.lease("bench", MOST_LEASE_S)
+    if lease is None:
+        raise RappelError("another one holds the right to dial in a database of the bench's own: run it again")
+    return lease
 
 
 def _waiting(open_: int) -> Iterator[RequestId]:
@@ -183,10 +188,11 @@ async def _claims(
     spent: Spent,
     what: str,
     workers: Sequence[PostgresCallbacks],
-    lease: Lease,
+    holder: PostgresCallbacks,
     waiting: Iterator[RequestId],
     claims: int,
 ) -> Turn:
+    lease = await _right(holder)
     took: list[float] = []
 
     async def work(callbacks: PostgresCallbacks, share: Sequence[RequestId]) -> None:

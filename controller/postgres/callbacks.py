@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+import structlog
 
 from controller.acd.line import ELDER_S
 from controller.callback.model import (
@@ -37,10 +38,14 @@ from controller.postgres.connection import AWAY, CONNECT_TIMEOUT_S, away, blames
 from controller.postgres.statements import statement
 from controller.postgres.store import Connection, PostgresStore
 
+log = structlog.get_logger(__name__)
+
 KEY_S = 86_400.0
 """How long an idempotency key stands for its request."""
 LEASE_MARGIN_S = 0.5
 """How much earlier than the database this process takes its right to dial to be over."""
+MOST_LEASE_S = 120.0
+"""The longest right to dial that is given; one that lasts longer stems from a clock that was set back since."""
 WAKE_ROWS = 5_000
 """Scheduled requests that one call of `due` lets wait; the rest is for the next one."""
 READ_ROWS = 200
@@ -225,15 +230,20 @@ class PostgresCallbacks:
 
         What a process that was killed held, even one of the same node, is free when its time is over and not
         before: it may have been about to dial. But who knows that it has ended names its token as `forerunner`, and
-        has the right at once, with a new token: what the dead process still had on the way is refused. Raises
-        `ValueError` for a time that the margin leaves nothing of.
+        has the right at once, with a new token: what the dead process still had on the way is refused. When the
+        database's clock is set back, a dead one's right is over `MOST_LEASE_S` later at most. Raises `ValueError`
+        for a time that the margin leaves nothing of, or above `MOST_LEASE_S`.
         """
-        if ttl_s <= self._margin_s:
-            raise ValueError(f"a right to dial of {ttl_s} s is over at once: give it more than {self._margin_s} s")
+        if not self._margin_s < ttl_s <= MOST_LEASE_S:
+            raise ValueError(
+                f"a right to dial lasts over {self._margin_s} s and up to {MOST_LEASE_S:g} s, not {ttl_s} s"
+            )
         asked = self._clock()
         found = await self._store.fetch("callbacks/lease", plain(node), self._token, ttl_s, forerunner)
         if not found:
             self._token = 0
+            if await self._store.fetch("callbacks/cap_lease", MOST_LEASE_S):
+                log.warning("callbacks.lease_capped", most_s=MOST_LEASE_S, hint="the database's clock was set back")
             return None
         self._token = found[0][0]
         return Lease(node, self._token, asked + ttl_s - self._margin_s)

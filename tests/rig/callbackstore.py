@@ -42,6 +42,7 @@ T = TypeVar("T")
 
 KEY_S = 86_400.0
 LEASE_MARGIN_S = 0.5
+MOST_LEASE_S = 120.0
 _OPEN = frozenset(RequestState) - FINAL
 _WAITS = frozenset({RequestState.SCHEDULED, RequestState.WAITING})
 _NOT_CHANGED = frozenset({"request_id", "created_at", "state", "fence", "tries", "outcome", "ended_at", "source"})
@@ -413,8 +414,10 @@ class MemoryCallbacks:
         return self._answer(self.tables.put(over))
 
     async def lease(self, node: str, ttl_s: float, *, forerunner: int = 0) -> Lease | None:
-        if ttl_s <= self._margin_s:
-            raise ValueError(f"a right to dial of {ttl_s} s is over at once: give it more than {self._margin_s} s")
+        if not self._margin_s < ttl_s <= MOST_LEASE_S:
+            raise ValueError(
+                f"a right to dial lasts over {self._margin_s} s and up to {MOST_LEASE_S:g} s, not {ttl_s} s"
+            )
         asked = self.tables.clock.monotonic()
         await self._reach()
         tables, now = self.tables, self.tables.clock.monotonic()

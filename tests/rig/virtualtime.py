@@ -71,9 +71,11 @@ class VirtualClock:
 
     def __init__(self, begins: datetime = MONDAY_9H) -> None:
         self._begins = begins
+        self.jumped = timedelta()
+        """How far somebody has set the time of day wrong."""
 
     def now(self) -> datetime:
-        return self._begins + timedelta(seconds=self.monotonic())
+        return self._begins + self.jumped + timedelta(seconds=self.monotonic())
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()

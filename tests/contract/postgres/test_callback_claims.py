@@ -10,7 +10,7 @@ import pytest
 from controller.callback.model import AttemptState, RequestState
 from controller.calls.callback.store import CallbackStore, Lease
 from controller.calls.clock import SystemClock
-from controller.postgres.callbacks import PostgresCallbacks
+from controller.postgres.callbacks import MOST_LEASE_S, PostgresCallbacks
 from controller.postgres.statements import statement
 from controller.postgres.store import PostgresStore
 from tests.contract.postgres.callbacks import DAY, NOW, attempt, held, request
@@ -87,8 +87,10 @@ async def test_the_right_to_dial_is_one_and_its_token_grows(
     assert await callbacks.lease("one", 30) is None
     await callbacks.release_lease(first)  # not theirs any more
     assert (await held(other, "two")).token == taken.token
-    with pytest.raises(ValueError, match="over at once"):
+    with pytest.raises(ValueError, match="a right to dial lasts"):
         await callbacks.lease("one", 0.5)
+    with pytest.raises(ValueError, match="to 120 s"):
+        await callbacks.lease("one", 121)
 
 
 async def test_a_process_that_comes_back_waits_for_its_own_right_to_be_over(
@@ -117,6 +119,38 @@ async def test_whose_forerunner_has_ended_has_the_right_at_once_and_the_dead_one
     assert await callbacks.claim(attempt(asked), first) is None  # still on its way when the process was killed
     assert await successor.claim(attempt(asked), second) is not None
     assert await process().lease("two", 30, forerunner=first.token) is None
+
+
+async def test_after_the_databases_clock_was_set_back_a_dead_ones_right_ends_all_the_same(
+    postgres: PostgresCallbacks, store: PostgresStore
+):
+    asked = request()
+    await postgres.add(asked)
+    first = await held(postgres)
+    pool = await store.pool()
+    await pool.execute("update callback_lease set until = until + interval '1 hour'")  # as it looks an hour earlier
+    other = PostgresCallbacks(store)
+    assert await other.lease("two", 30) is None
+    left = await pool.fetchval("select extract(epoch from until - clock_timestamp()) from callback_lease")
+    assert 100 < left <= MOST_LEASE_S
+    assert await postgres.claim(attempt(asked), first) is not None  # who lives on has lost nothing
+    await pool.execute("update callback_lease set until = until - interval '2 minutes'")  # they pass
+    assert await other.lease("two", 30) is not None
+
+
+async def test_a_right_that_is_over_by_a_clock_set_forward_is_given_once(
+    postgres: PostgresCallbacks, store: PostgresStore
+):
+    """The one who had it believes in it still, on a clock of its own: its claims fail all the same."""
+    asked = request()
+    await postgres.add(asked)
+    first = await held(postgres)
+    await (await store.pool()).execute("update callback_lease set until = until - interval '1 hour'")
+    other = PostgresCallbacks(store)
+    second = await held(other, "two")
+    assert await postgres.claim(attempt(asked), first) is None
+    assert await postgres.lease("one", 30) is None
+    assert await other.claim(attempt(asked), second) is not None
 
 
 async def test_a_claim_without_the_right_is_refused(postgres: PostgresCallbacks, store: PostgresStore):

@@ -79,7 +79,7 @@ async def test_a_connection_that_is_cut_leaves_all_or_nothing(database: str):
     """At any moment of adding, claiming, ending: what was said to be written is there, and nothing by half."""
     store, killer = PostgresStore(database), PostgresStore(database)
     callbacks = PostgresCallbacks(store)
-    lease = await held(callbacks, ttl_s=3600)
+    lease = await held(callbacks, ttl_s=120)
     dice = random.Random(7)
     said: dict[str, RequestState] = {}
     for number in range(150):
@@ -139,7 +139,7 @@ async def test_claims_outlive_postgres(own_server: PostgresServer):
     dsn = own_server.dsn("records")
     stores = [PostgresStore(dsn) for _ in range(WORKERS)]
     workers = [Worker(PostgresCallbacks(store), random.Random(number)) for number, store in enumerate(stores)]
-    lease = await held(workers[0].callbacks, ttl_s=3600)
+    lease = await held(workers[0].callbacks, ttl_s=120)
     asked = [request() for _ in range(REQUESTS)]
     for each in asked:
         await workers[0].callbacks.add(each)
