@@ -46,6 +46,7 @@ export function watchLevel(stream, onLevel) {
   const analyser = context.createAnalyser();
   analyser.fftSize = 1024;
   context.createMediaStreamSource(stream).connect(analyser);
+  context.resume().catch(() => {}); // Safari begins it suspended where the visitor's click is some time ago
   const samples = new Float32Array(analyser.fftSize);
   const timer = setInterval(() => {
     analyser.getFloatTimeDomainData(samples);

@@ -199,8 +199,10 @@ export class RappelButton extends HTMLElement {
   /** Dark where the visitor wants it so and the page can be dark; page and site may also say which. */
   #shade() {
     const wanted = this.getAttribute("theme") || this.scheme || "auto";
-    // The probe's system colour is white where the page, by its style or its meta element, is dark now.
-    const dark = wanted === "auto" ? getComputedStyle(this.probe).color === "rgb(255, 255, 255)" : wanted === "dark";
+    // The probe's system colour is light where the page, by its style or its meta element, is dark now: white in
+    // Chromium, nearly white in Firefox.
+    const light = parseInt(getComputedStyle(this.probe).color.slice(4)) > 127;
+    const dark = wanted === "auto" ? light : wanted === "dark";
     this.shadowRoot.firstChild.classList.toggle("dark", dark);
   }
 
