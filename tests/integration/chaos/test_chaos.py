@@ -50,10 +50,13 @@ MANY = REQUESTS >= 200
 AGENTS = 20 if MANY else 8
 AT_ONCE = 16
 """Requests that are being asked for at once."""
-LIMIT_S = 240.0 + REQUESTS * 2.0
-QUEUE = "rappels"
+SURE = 3 if MANY else 1
+"""How often each crash point is certain to be met, if there is work enough."""
+LIMIT_S = 240.0 + REQUESTS * 2.0 + SURE * 150.0
+QUEUE, AGENT_FIRST = "rappels", "dossiers"
+"""Customers of the second queue are called when an agent has seen the file and has accepted with a key."""
 FLOW = """
-flow: rappel_client
+flow: client_QUEUE
 start: accueil
 languages: [fr, en]
 limits: {duration: 5m}
@@ -68,7 +71,7 @@ steps:
     choices: {1: conseiller}
     no_input: {prompt: encore, then: fin}
     invalid: {prompt: encore, then: fin}
-  conseiller: {type: queue, queue: rappels, next: fin, timeout: fin, full: fin, closed: fin, failed: fin}
+  conseiller: {type: queue, queue: QUEUE, next: fin, timeout: fin, full: fin, closed: fin, failed: fin}
   fin: {type: hangup}
 """
 CONSENT = {"text": "Rappelez-moi", "version": "1"}
@@ -80,9 +83,20 @@ OUTBOUND = {
     "tariffs": {"FR": {"per_min": 0.01}},
 }
 RETRY = {
-    each: ["5s"] for each in ("busy", "no_answer", "unreachable", "voicemail", "refused", "failed", "lost", "left")
+    each: ["5s"]
+    for each in ("busy", "no_answer", "unreachable", "voicemail", "refused", "failed", "lost", "left", "blocked")
 }
 """So soon that whoever is called twice by mistake is called while the test looks."""
+
+
+def queue_of(number: str) -> str:
+    """Return for which queue `number` asks: every other one to be called by an agent who is rung first."""
+    return AGENT_FIRST if int(number[-1]) % 2 else QUEUE
+
+
+def talk_s(number: str) -> float:
+    """Return how long `number` talks: the agent who was rung first does not know when the talk begins."""
+    return 0.8 if queue_of(number) == AGENT_FIRST else 90.0
 
 
 def mood(number: str, before: int) -> Mood:
@@ -121,7 +135,7 @@ async def ground(asterisk_rig: Rig, folder: Path, audio_cache: Path, tmp_path: P
     """A centre with call-backs, none of whose parts is safe."""
     _write_centre(folder)
     async with AsyncExitStack() as stack:
-        witness = Witness(mood)
+        witness = Witness(mood, talk_s)
         await witness.open()
         stack.push_async_callback(witness.close)
         postgres = PostgresServer(postgres_runtime.find(), tmp_path / "pg", durable=True)
@@ -134,7 +148,7 @@ async def ground(asterisk_rig: Rig, folder: Path, audio_cache: Path, tmp_path: P
         centre = Centre(config, asterisk, None)
         stack.push_async_callback(centre.store.close)
         ledger = tmp_path / "ledger"
-        more = {crashing.LEDGER: str(ledger), crashing.RATE: "0.0005", crashing.EAGER: "3" if MANY else "1"}
+        more = {crashing.LEDGER: str(ledger), crashing.RATE: "0.0005", crashing.EAGER: str(SURE)}
         controller = Process(config, tmp_path / "controller.log", module=crashing.__name__, more=more)
         stack.callback(controller.show_log)
         stack.push_async_callback(controller.ended)
@@ -143,12 +157,16 @@ async def ground(asterisk_rig: Rig, folder: Path, audio_cache: Path, tmp_path: P
 
 
 def _write_centre(folder: Path) -> None:
-    write_queues(folder, {QUEUE: {"ring": "10s", "missed_pause": "1s"}})
-    (folder / "rappel_client.yaml").write_text(FLOW, "utf-8")
+    plain = {"ring": "10s", "missed_pause": "1s"}
+    preview = {"whisper": "murmure", "accept": {"key": 1, "prompt": "acceptez"}}
+    write_queues(folder, {QUEUE: dict(plain), AGENT_FIRST: plain | preview})
     path = folder / "centre.yaml"
     centre = yaml.safe_load(path.read_text("utf-8"))
     centre["numbers"]["+33353014700"] = {"flow": f"queue_{QUEUE}", "language": "fr"}
-    centre["queues"][QUEUE]["callback"] = {"flow": "rappel_client", "tries": 12, "ring": "15s", "retry": RETRY}
+    for queue, first in ((QUEUE, "customer"), (AGENT_FIRST, "agent")):
+        (folder / f"client_{queue}.yaml").write_text(FLOW.replace("QUEUE", queue), "utf-8")
+        rules = {"flow": f"client_{queue}", "first": first, "tries": 12, "ring": "15s", "retry": RETRY}
+        centre["queues"][queue]["callback"] = rules
     centre["outbound"] = OUTBOUND
     path.write_text(yaml.safe_dump(centre, allow_unicode=True), "utf-8")
 
@@ -157,20 +175,37 @@ def _write_centre(folder: Path) -> None:
 
 
 def answers(incoming: IncomingCall, source: Source) -> None:
-    """Answer, talk a little, hang up."""
-
-    async def talk() -> None:
-        call = incoming.answer(source)
-        if call is None or await call.wait_ended(random.uniform(0.6, 1.2)):
-            return
-        await call.hangup()
-
+    """Answer, talk a little, hang up; in the queue with a preview some do not take it, or do not wait."""
+    first = incoming.invite.get("X-Rappel-Queue") == AGENT_FIRST
     incoming.ring()
-    task = asyncio.get_running_loop().create_task(talk())
+    if first and random.random() < _DECLINES_P:
+        incoming.reject(603)
+        return
+    task = asyncio.get_running_loop().create_task(_previews(incoming, source) if first else _talks(incoming, source))
     _TALKS.add(task)
     task.add_done_callback(_TALKS.discard)
 
 
+async def _talks(incoming: IncomingCall, source: Source) -> None:
+    call = incoming.answer(source)
+    if call is None or await call.wait_ended(random.uniform(0.6, 1.2)):
+        return
+    await call.hangup()
+
+
+async def _previews(incoming: IncomingCall, source: Source) -> None:
+    call = incoming.answer(source)
+    if call is None:
+        return
+    impatient = random.random() < _IMPATIENT_P
+    for pause_s in (random.uniform(0.3, 3.5), *((1.0, 1.5) if impatient else (1.5, 2.5, 4.0, 8.0, 20.0))):
+        if await call.wait_ended(pause_s):
+            return
+        await call.press("1")
+    await call.hangup()
+
+
+_DECLINES_P, _IMPATIENT_P = 0.04, 0.05
 _TALKS: set[asyncio.Task[None]] = set()
 
 
@@ -209,7 +244,7 @@ async def ask_all(ground: Ground, token: str, numbers: list[str]) -> dict[str, s
     pace = asyncio.Semaphore(AT_ONCE)
 
     async def ask(session: aiohttp.ClientSession, number: str) -> None:
-        body = {"queue": QUEUE, "number": number, "when": "asap", "language": "fr", "consent": CONSENT}
+        body = {"queue": queue_of(number), "number": number, "when": "asap", "language": "fr", "consent": CONSENT}
         async with pace:
             while number not in taken:  # bounded by the test's limit
                 with suppress(aiohttp.ClientError, TimeoutError):
@@ -325,7 +360,7 @@ async def _all_final(ground: Ground) -> bool:
 
 async def _at_work(centre: Centre, stack: AsyncExitStack) -> Agents:
     names = [f"agent{each}" for each in range(AGENTS)]
-    agents = await enrolled(centre, [QUEUE], *names)
+    agents = await enrolled(centre, [QUEUE, AGENT_FIRST], *names)
     for name in names:
         await stack.enter_async_context(agents.at(AgentId(name), answers, hz=int(AGENT_HZ)))
     return agents

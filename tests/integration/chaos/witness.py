@@ -28,6 +28,7 @@ _FRAME_S = 0.02
 _RING_S = 0.2
 _KEY_AFTER_S = (0.6, 2.5, 5.0, 9.0, 15.0)
 """When those who accept press 1 after they have answered: again until somebody talks with them."""
+_PATIENCE_S = 90.0
 _LISTEN = 20
 _LOOK_EVERY = 5
 _SILENCE = bytes([0xD5]) * 160
@@ -83,13 +84,16 @@ class Seen:
 
 Moods = Callable[[str, int], Mood]
 """From a number and how often it was called before."""
+Talks = Callable[[str], float]
+"""From a number to how long they talk, seconds, before they hang up."""
 
 
 class Witness(asyncio.DatagramProtocol):
     """See the module. `seen` are all calls in the order in which they came."""
 
-    def __init__(self, moods: Moods) -> None:
+    def __init__(self, moods: Moods, talks: Talks = lambda _: _PATIENCE_S) -> None:
         self._moods = moods
+        self._talks = talks
         self.seen: list[Seen] = []
         self._dialogs: dict[str, Seen] = {}
         self._times: dict[str, int] = {}
@@ -214,7 +218,7 @@ class Witness(asyncio.DatagramProtocol):
         self._reply(seen, "200 OK", sdp)
         self._start(self._until_acknowledged(seen))
         keys = [] if seen.mood is Mood.MACHINE else list(_KEY_AFTER_S)
-        patience_s = {Mood.MACHINE: 20.0, Mood.LEAVES: random.uniform(0.9, 2.5)}.get(seen.mood, 90.0)
+        patience_s = {Mood.MACHINE: 20.0, Mood.LEAVES: random.uniform(0.9, 2.5)}.get(seen.mood, _PATIENCE_S)
         frames = 0
         while not seen.ended:  # bounded by the patience
             await asyncio.sleep(_FRAME_S)
@@ -226,7 +230,8 @@ class Witness(asyncio.DatagramProtocol):
                 keys.pop(0)
                 media.press("1")
             media.speak()
-            if lasted > patience_s and not seen.ended:
+            talked_s = time.monotonic() - seen.heard if seen.heard else 0.0
+            if (lasted > patience_s or talked_s > self._talks(seen.number)) and not seen.ended:
                 self._hang_up(seen)
 
     async def _until_acknowledged(self, seen: Seen) -> None:
