@@ -11,7 +11,7 @@ import structlog
 
 from controller.calls.call import CONGESTION, Call, Refusal, Surroundings
 from controller.calls.incoming import IncomingCall
-from controller.calls.unseen import talk_unseen
+from controller.calls.queueing import unseen
 from controller.cdr.entries import CallEnded, Disposition, LegEnded, Party, StateDropped, StateSaved
 from controller.errors import RappelError
 from controller.ids import CallId, LegId
@@ -159,7 +159,7 @@ class Supervisor:
         disposition = Disposition.ABANDONED if gone else Disposition.LOST
         reason = "ended while the controller was away"
         self._around.recorder.record(
-            *talk_unseen(state, at, by),
+            *unseen.entries_of(state, at, by),
             LegEnded(state.call_id, LegId(state.channel_id), at, cause, text, by),
             CallEnded(state.call_id, at, disposition, by, cause, "", reason),
             StateDropped(state.call_id, now),

@@ -20,7 +20,8 @@ from controller.calls.queueing.callref import headers_for
 from controller.calls.queueing.offer import Offer, OfferLeg, Stage
 from controller.calls.queueing.place import Place
 from controller.calls.queueing.stay import CONNECTING, OFFERING, WAITING, OfferNote, Stay, unless_gone
-from controller.cdr.entries import OfferEnded, OfferMade, QueueExited, Role
+from controller.calls.queueing.unseen import one_more_talk, talk_of
+from controller.cdr.entries import OfferEnded, OfferMade, Party, QueueExited, Role
 from controller.errors import AsteriskRefused, TelephonyError
 from controller.flow.queues import QueuePlan
 from controller.switchboard import Gone, LegPlan, PartyState, PickedUp, Pressed, SoundEnded
@@ -160,8 +161,10 @@ class Offering:
             offer = Offer(note.offer, stay.account(note.agent), note.queue, stay.board.now() + left_s)
             offer.legs = [OfferLeg(number, stay.board.leg_id(number)) for number in note.legs]
             self.offers.append(offer)  # all, before the first is looked at: what is kept names them all
-        for offer, refused in zip(list(self.offers), refusals, strict=True):
-            up = await self._look_at(offer)
+        ups = [await self._look_at(offer) for offer in self.offers]
+        if connecting and not any(offer.alive for offer in self.offers if offer.agent.agent == stay.progress.agent):
+            self._have_talked()
+        for offer, up, refused in zip(list(self.offers), ups, refusals, strict=True):
             log.info("queue.offer_adopted", agent=offer.agent.agent, alive=len(offer.alive))
             if refused is not None and refused.code == _ENGAGED:
                 await self.end(offer, OfferOutcome.WITHDRAWN)
@@ -172,6 +175,16 @@ class Offering:
             elif up is not None and offer.agent.agent == stay.progress.agent:
                 offer.picked = up
                 await self._ready_to_talk(offer)
+
+    def _have_talked(self) -> None:
+        """Say that they may have talked: the controller died while it brought them together, and the agent has left.
+
+        The caller waits for another agent, who knows nothing of it; but nobody is called back after a talk.
+        """
+        stay, progress = self.stay, self.stay.progress
+        for entry in talk_of(progress, stay.call.call_id, stay.clock.now(), Party.SYSTEM, how="failed"):
+            stay.places.told(entry)
+        stay.keep(detail=one_more_talk(progress))
 
     async def _look_at(self, offer: Offer) -> OfferLeg | None:
         """See which legs are there; return one that was answered."""

@@ -8,7 +8,7 @@ import pytest
 
 from controller.acd.model import OfferOutcome, Refused
 from controller.calls.asks import Assigned
-from controller.cdr.entries import OfferMade, QueueEntered
+from controller.cdr.entries import OfferEnded, OfferMade, QueueEntered, TalkEnded, TalkStarted
 from controller.errors import AsteriskUnreachable
 from controller.flow.commands import HungUp, QueueExit, QueueLeft
 from tests.rig.fakeswitchboard import Phone
@@ -208,6 +208,36 @@ async def test_killed_in_the_middle_of_connecting_the_successor_connects_without
     assert world.caller_hears == {leg}
     assert len(world.exchange.parties[leg].heard) == 1
     assert [each[0] for each in world.conversations][-1] == "anne"
+    world.exchange.hang_up("caller")
+    await world.end()
+
+
+@on_virtual_time
+async def test_killed_in_the_middle_of_connecting_and_the_agent_left_they_may_have_talked():
+    """Nobody is called back after a talk; the customer, who is still there, waits for another agent."""
+    world = World()
+    world.phones(anne=Phone(answers_after_s=1), bruno=Phone(answers_after_s=1))
+    await world.begin()
+    (leg,) = await world.assign(ANNE)
+    await world.wait(2)
+    connecting = [each.phase for each in world.kept].index("connecting")
+    del world.kept[connecting + 1 :]
+    await world.kill()
+    world.places.entries_told[:] = [each for each in world.places.entries_told if not isinstance(each, OfferEnded)]
+    world.exchange.hang_up(leg)
+    await world.begin()
+    await world.wait(0.1)
+    (started,), (ended,) = world.places.of(TalkStarted), world.places.of(TalkEnded)
+    assert (started.talk, started.agent, started.at) == (1, "anne", world.kept[connecting].connected_at)
+    assert (ended.talk, ended.how) == (1, "failed")
+    assert world.kept[-1].phase == "waiting"
+    assert world.kept[-1].detail["conversation"] == {"talk": 1}
+    await world.kill()
+    await world.begin()  # it is said once
+    (leg,) = await world.assign(BRUNO)
+    await world.wait(2)
+    assert world.caller_hears == {leg}
+    assert len(world.places.of(TalkStarted)) == 1
     world.exchange.hang_up("caller")
     await world.end()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from controller.calls.unseen import talk_unseen
+from controller.calls.queueing.unseen import entries_of
 from controller.cdr.entries import Party, QueueExited, StateSaved, TalkEnded, TalkStarted
 from controller.flow.commands import Enqueue, VisitProgress
 from controller.flow.runstate import CallFacts, State
@@ -26,7 +26,7 @@ def saved(progress: VisitProgress | None) -> StateSaved:
 
 def test_who_was_being_connected_when_the_controller_died_may_have_talked() -> None:
     progress = VisitProgress("support", visit=2, phase="connecting", agent="anne", legs=(1,), connected_at=AT)
-    assert talk_unseen(saved(progress), OVER, Party.SYSTEM) == (
+    assert entries_of(saved(progress), OVER, Party.SYSTEM) == (
         QueueExited(CALL, 2, AT, "connected", "anne"),
         TalkStarted(CALL, 1, 2, "anne", "support", AT),
         TalkEnded(CALL, 1, OVER, Party.SYSTEM),
@@ -36,7 +36,7 @@ def test_who_was_being_connected_when_the_controller_died_may_have_talked() -> N
 def test_it_is_numbered_on_from_the_talks_before() -> None:
     detail = {"conversation": {"talk": 3}}
     progress = VisitProgress("support", phase="connecting", agent="anne", connected_at=AT, detail=detail)
-    _, started, ended = talk_unseen(saved(progress), AT - timedelta(seconds=1), Party.CALLER)
+    _, started, ended = entries_of(saved(progress), AT - timedelta(seconds=1), Party.CALLER)
     assert isinstance(started, TalkStarted)
     assert isinstance(ended, TalkEnded)
     assert (started.talk, ended.talk, ended.at) == (4, 4, AT)
@@ -45,10 +45,10 @@ def test_it_is_numbered_on_from_the_talks_before() -> None:
 @pytest.mark.parametrize("phase", ["waiting", "offering", "talking", "over"])
 def test_nobody_else_has_talked_more_than_the_record_says(phase: str) -> None:
     progress = VisitProgress("support", phase=phase, agent="anne", connected_at=AT)
-    assert talk_unseen(saved(progress), OVER, Party.SYSTEM) == ()
-    assert talk_unseen(saved(None), OVER, Party.SYSTEM) == ()
+    assert entries_of(saved(progress), OVER, Party.SYSTEM) == ()
+    assert entries_of(saved(None), OVER, Party.SYSTEM) == ()
 
 
 def test_a_state_that_cannot_be_read_tells_nothing() -> None:
     unreadable = msgspec.structs.replace(saved(None), state=b"{")
-    assert talk_unseen(unreadable, OVER, Party.SYSTEM) == ()
+    assert entries_of(unreadable, OVER, Party.SYSTEM) == ()
