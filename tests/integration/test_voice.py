@@ -251,7 +251,7 @@ async def test_a_visitor_talks_with_an_agent(stage: Stage, shop: Shop, browser: 
     assert await tab.until("qualities.at(-1)?.score") == 4
     invite = stage.desks["anne"].rings[0].invite
     told = {name: invite.get(f"X-Rappel-{name}") for name in ("Origin", "Site", "Reason")}
-    assert told == {"Origin": "page", "Site": "boutique", "Reason": "v?lo"}
+    assert told == {"Origin": "page", "Site": "boutique", "Reason": "vélo"}
     await tab.run("handle.mute(true)")
     await stage.hear(anne=set(), limit_s=5)
     await tab.run("handle.mute(false)")
