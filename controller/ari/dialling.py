@@ -14,7 +14,7 @@ import structlog
 
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
-from controller.ari.inbox import ChannelLost, Item, Resynchronised
+from controller.ari.inbox import ChannelLost, Item, RequestFailed, Resynchronised
 from controller.ari.leg import Leg
 from controller.ari.line import Line
 from controller.errors import AsteriskRefused, ChannelGone
@@ -172,7 +172,7 @@ class Dialling:
 
     def note(self, item: Item) -> None:
         """Take note of what an event says about the leg, and about the caller's place in the bridge."""
-        if isinstance(item, (Resynchronised, Ask)):
+        if isinstance(item, (Resynchronised, RequestFailed, Ask)):
             return
         if isinstance(item, ChannelLost):
             if item.channel_id == self._leg.id:

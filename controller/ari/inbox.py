@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Any
 
 import msgspec
 
 from controller.ari.events import AnyEvent
+from controller.ari.generated import models
+from controller.ari.operation import Operation
 from controller.errors import TelephonyError
 from controller.switchboard import Ask
 
@@ -29,7 +32,14 @@ class ChannelLost(msgspec.Struct, frozen=True):
     channel_id: str
 
 
-Item = AnyEvent | Resynchronised | ChannelLost | Ask
+class RequestFailed(msgspec.Struct, frozen=True, eq=False):
+    """What was asked of Asterisk with `Line.begin` was not carried out, or nobody knows whether it was."""
+
+    operation: Operation[Any]
+    error: TelephonyError
+
+
+Item = AnyEvent | Resynchronised | ChannelLost | RequestFailed | Ask
 
 
 class Inbox:
@@ -59,13 +69,17 @@ class Inbox:
         return self._overflowed
 
     def put(self, item: Item) -> bool:
-        """Add `item`; return False, and be overflowed from then on, when there is no room."""
+        """Add `item`; return False, and be overflowed from then on, when there is no room.
+
+        A beginning playback wakes nobody: whoever waits for its end reads of it then, or when the wait is over.
+        """
         if len(self._items) >= self._limit:
             self._overflowed = True
         else:
             self._items.append(item)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and not isinstance(item, models.PlaybackStarted):
+            waiter.set_result(None)
         return not self._overflowed
 
     async def get(self, until: float | None = None) -> Item | None:

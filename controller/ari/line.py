@@ -6,13 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from controller.ari.contacts import Contacts
 from controller.ari.generated import models
-from controller.ari.inbox import ChannelLost, Inbox, Item
+from controller.ari.inbox import ChannelLost, Inbox, Item, RequestFailed
 from controller.ari.operation import Operation
 from controller.ari.router import Router
 from controller.ari.transport import Transport
@@ -43,7 +43,7 @@ class Ways(Transport, Protocol):
     async def at_once(self, operation: Operation[T]) -> T:
         """Like `request`, the fast way, about a channel that plays nothing."""
 
-    def post(self, operation: Operation[None], failed: Callable[[TelephonyError], object]) -> None:
+    def post(self, operation: Operation[Any], failed: Callable[[TelephonyError], object]) -> None:
         """Send what never waits, without waiting."""
 
 
@@ -125,6 +125,14 @@ class Line:
     async def send(self, operation: Operation[None]) -> None:
         """Send what never waits without waiting for the answer, before any later request on the same way."""
         self._transport.post(operation, partial(_note_failure, operation.name))
+
+    def begin(self, operation: Operation[Any]) -> None:
+        """Send what never waits; should it fail, `RequestFailed` comes among the events."""
+
+        def failed(error: TelephonyError) -> None:
+            self._inbox.put(RequestFailed(operation, error))
+
+        self._transport.post(operation, failed)
 
     # --- events -------------------------------------------------------------------------------------------
 

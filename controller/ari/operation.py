@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -13,7 +15,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 _NOT_FOUND = 404
 _CONFLICT = 409
-_ERRORS_FROM = 400
+ERRORS_FROM = 400
+_PLAIN = re.compile(r"[A-Za-z0-9_.~:,@-]*", re.ASCII).fullmatch
 _GONE_WORDS = ("channel not found", "channel not in stasis", "bridge not found", "bridge not in stasis")
 
 
@@ -53,6 +56,11 @@ _refusal_decoder = msgspec.json.Decoder(Refusal)
 
 def escape(value: str) -> str:
     """Percent-encode one path part or query value. Asterisk decodes %-escapes, and `+` as a plus sign or a blank."""
+    return value if _PLAIN(value) else _quoted(value)
+
+
+@lru_cache(maxsize=1024)  # a centre's sounds are few; ids, which are many, need no quoting
+def _quoted(value: str) -> str:
     return quote(value, safe="~:,@")
 
 
@@ -62,7 +70,7 @@ def answer(operation: Operation[T_co], status: int, phrase: str, body: bytes | s
     Raises `ChannelGone` when what the path names no longer exists, `AsteriskRefused` for every other error
     status and for a body that is not what Asterisk's description promises.
     """
-    if status >= _ERRORS_FROM:
+    if status >= ERRORS_FROM:
         raise _refused(operation, status, phrase, body)
     if operation.response is type(None):
         return None

@@ -12,7 +12,7 @@ import structlog
 from controller.ari.dialling import Dialling
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
-from controller.ari.inbox import Resynchronised
+from controller.ari.inbox import RequestFailed, Resynchronised
 from controller.ari.line import Line, Link
 from controller.ari.message import Message
 from controller.ari.sounds import playable
@@ -93,10 +93,15 @@ class AriTelephone:
         self._unsettled = resumed
         self._fresh = not resumed
         self._dialling: Dialling | None = None
-        self._switchboard = AriSwitchboard(line, link=link, audio=audio, legs=legs, resumed=resumed)
+        self._resumed = resumed
+        self._switchboard: AriSwitchboard | None = None
 
     def switchboard(self) -> Switchboard:
         """See `Telephone.switchboard`."""
+        if self._switchboard is None:  # most calls need none
+            self._switchboard = AriSwitchboard(
+                self._line, link=self._link, audio=self._audio, legs=self._legs, resumed=self._resumed
+            )
         return self._switchboard
 
     async def perform(self, command: Command) -> Event:
@@ -190,7 +195,7 @@ class AriTelephone:
     async def _play(self, command: Play) -> Event:
         if command.bargein and self._line.digits:
             return Played(interrupted=True)
-        playback = await self._start(command.media)
+        playback = self._start(command.media)
         while playback.running:
             await playback.step()
             if self._line.gone:
@@ -205,7 +210,7 @@ class AriTelephone:
         message = Message(self._line, command)
         recorded_s = await message.found() if again else None
         if recorded_s is None:
-            playback = await self._start(command.media)
+            playback = self._start(command.media)
             while playback.running and not self._line.gone:
                 await playback.step()
                 if self._line.digits:
@@ -241,7 +246,7 @@ class AriTelephone:
 
     async def _prompt(self, command: Collect) -> _Playback:
         """Play what comes before an entry, up to its end or the first digit."""
-        playback = await self._start(command.media)
+        playback = self._start(command.media)
         while playback.running and not self._line.gone:
             await playback.step()
             if command.bargein and self._line.digits:
@@ -257,7 +262,7 @@ class AriTelephone:
                 return end
         return None
 
-    async def _start(self, media: tuple[MediaId, ...]) -> _Playback:
+    def _start(self, media: tuple[MediaId, ...]) -> _Playback:
         """Ask for `media` as one playback; what cannot be found makes it a failed one."""
         playback = _Playback(self._line, self._next_playback_id(), self._waits)
         if not media:
@@ -267,7 +272,7 @@ class AriTelephone:
         if failure:
             playback.fail(failure)
             return playback
-        await playback.start(uris, length_s)
+        playback.start(uris, length_s)
         return playback
 
     def _next_playback_id(self) -> str:
@@ -291,16 +296,21 @@ class _Playback:
         self._until = 0.0
         self._started = False
 
-    async def start(self, uris: list[str], length_s: float) -> None:
+    def start(self, uris: list[str], length_s: float) -> None:
+        """Ask for it. Nobody waits for the answer: what comes next is its end, a key, or that it failed."""
         self._until = _now() + self._waits.playback_start_s
         self._longest_s = length_s + self._waits.playback_slack_s
-        await self._line.request(ari.channels_play_with_id(self._line.channel_id, self._id, media=uris))
+        self._request = ari.channels_play_with_id(self._line.channel_id, self._id, media=uris)
+        self._line.begin(self._request)
 
     async def step(self) -> None:
-        """Wait for one event and take note of it, if it is about this playback."""
+        """Wait for one event and take note of it, if it is about this playback; raises what starting it raised."""
         item = await self._line.next(self._until)
         if item is None:
             await self._overdue()
+        elif isinstance(item, RequestFailed):
+            if item.operation is self._request:
+                raise item.error
         elif isinstance(item, Resynchronised):
             if await self._line.attempt(ari.playbacks_get(self._id)) is None:
                 self.running = False

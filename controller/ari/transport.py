@@ -32,7 +32,7 @@ class Transport(Protocol):
 class Posting(Transport, Protocol):
     """A transport that can also be told without being asked (`RestOverWebSocket`)."""
 
-    def post(self, operation: Operation[None], failed: Callable[[TelephonyError], object]) -> None:
+    def post(self, operation: Operation[Any], failed: Callable[[TelephonyError], object]) -> None:
         """Send now, and tell `failed` when it was not carried out."""
 
 
@@ -88,7 +88,7 @@ class RoutedTransport:
         """Make a request that would wait only for a prompt, about a channel that is known to play none."""
         return await self._websocket.request(operation)
 
-    def post(self, operation: Operation[None], failed: Callable[[TelephonyError], object]) -> None:
+    def post(self, operation: Operation[Any], failed: Callable[[TelephonyError], object]) -> None:
         """Send what never waits without waiting for the answer; `failed` is told when it was not carried out.
 
         It goes before any later request that takes the WebSocket.

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from controller.ari.generated import models
-from controller.ari.operation import Operation, answer
+from controller.ari.operation import ERRORS_FROM, Operation, answer
 from controller.errors import AsteriskRefused, AsteriskUnreachable, TelephonyError
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class RestOverWebSocket:
                 f"{operation.name}: Asterisk has read nothing for {self._timeout_s:g} s; it was not sent"
             ) from None
 
-    def post(self, operation: Operation[None], failed: Callable[[TelephonyError], object]) -> None:
+    def post(self, operation: Operation[Any], failed: Callable[[TelephonyError], object]) -> None:
         """Send now and do not wait: `failed` is told, later or at once, when it was not carried out."""
         try:
             future = self._send(operation)
@@ -122,7 +122,8 @@ class RestOverWebSocket:
                 return
             try:
                 response = future.result()
-                answer(operation, response.status_code, response.reason_phrase, response.message_body)
+                if response.status_code >= ERRORS_FROM:
+                    answer(operation, response.status_code, response.reason_phrase, response.message_body)
             except TelephonyError as error:
                 failed(error)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +10,13 @@ import pytest
 from controller.ari.connection import Snapshot
 from controller.ari.events import AnyEvent, GenericEvent, decode
 from controller.ari.generated import models
-from controller.ari.inbox import ChannelLost, Inbox, InboxOverflowed, Resynchronised
+from controller.ari.generated import operations as ari
+from controller.ari.inbox import ChannelLost, Inbox, InboxOverflowed, RequestFailed, Resynchronised
+from controller.ari.line import Line
+from controller.ari.operation import Operation
 from controller.ari.router import Router
+from controller.errors import ChannelGone, TelephonyError
+from controller.ids import CallId
 
 LEG = "a" * 32
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -52,6 +58,45 @@ def router(**hooks: Any) -> tuple[Router, list[str], list[AnyEvent]]:
     strangers: list[AnyEvent] = []
     made = Router(arrival=lambda event: arrivals.append(event.channel.id), unowned=strangers.append, **hooks)
     return made, arrivals, strangers
+
+
+def started(target: str) -> models.PlaybackStarted:
+    playback = models.Playback(id="p", media_uri="sound:x", target_uri=target, state="playing")
+    return models.PlaybackStarted(application="rappel", timestamp=NOW, playback=playback)
+
+
+async def test_a_beginning_playback_is_read_with_what_comes_next_or_when_the_wait_is_over() -> None:
+    inbox = Inbox("1.1")
+    waiting = asyncio.create_task(inbox.get())
+    await asyncio.sleep(0)
+    inbox.put(started("channel:1.1"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    inbox.put(digit("1.1"))
+    assert isinstance(await waiting, models.PlaybackStarted)
+    assert isinstance(await inbox.get(), models.ChannelDtmfReceived)
+
+    overdue = asyncio.create_task(inbox.get(asyncio.get_running_loop().time() + 0.01))
+    await asyncio.sleep(0)
+    inbox.put(started("channel:1.1"))
+    assert isinstance(await overdue, models.PlaybackStarted)
+
+
+async def test_a_request_that_was_begun_and_failed_comes_among_the_events() -> None:
+    class Refuses:
+        def post(self, operation: Operation[Any], failed: Callable[[TelephonyError], object]) -> None:
+            failed(ChannelGone(f"{operation.name}: no", status=404))
+
+    ways: Any = Refuses()
+    made, _, _ = router()
+    line = Line(CallId("c"), "1.1", application="rappel", transport=ways, router=made)
+    play = ari.channels_play_with_id("1.1", "p", media=["sound:x"])
+    line.begin(play)
+    item = await line.next()
+    assert isinstance(item, RequestFailed)
+    assert item.operation is play
+    assert isinstance(item.error, ChannelGone)
 
 
 async def test_inbox_keeps_order_and_wakes_its_reader() -> None:
