@@ -17,7 +17,7 @@ const BUNDLES = [
   { folder: "dial", entry: "main.js", file: "rappel-dial.js", format: "iife" },
 ];
 
-/** The digest of every file of a folder, as tests/unit/web/test_assets.py computes it too. */
+/** The digest of every file of a folder, as tests/unit/web/test_scripts.py computes it too. */
 function digest(folder) {
   const hash = createHash("sha256");
   const files = readdirSync(folder, { recursive: true })

@@ -95,12 +95,17 @@ class Call {
     session.on("failed", ({ cause, originator }) => this.failed(cause, originator));
   }
 
+  /** The click that began the call allows sound; where it does not, the next one does. */
+  play() {
+    this.audio.play().catch(() => addEventListener("click", () => this.audio.srcObject && this.play(), { once: true }));
+  }
+
   hear(connection) {
     this.audio = new Audio();
     this.audio.autoplay = true;
     connection.addEventListener("track", ({ track, streams }) => {
       this.audio.srcObject = streams[0] ?? new MediaStream([track]);
-      this.audio.play().catch(() => {}); // the click that began the call allows it; if not, a later one does
+      this.play();
     });
     connection.addEventListener("iceconnectionstatechange", () => {
       if (connection.iceConnectionState === "disconnected") this.onQuality({ score: 0 });

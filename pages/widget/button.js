@@ -201,7 +201,7 @@ export class RappelButton extends HTMLElement {
     const wanted = this.getAttribute("theme") || this.scheme || "auto";
     // The probe's system colour is light where the page, by its style or its meta element, is dark now: white in
     // Chromium, nearly white in Firefox.
-    const light = parseInt(getComputedStyle(this.probe).color.slice(4)) > 127;
+    const light = getComputedStyle(this.probe).color.match(/\d+/)[0] > 127;
     const dark = wanted === "auto" ? light : wanted === "dark";
     this.shadowRoot.firstChild.classList.toggle("dark", dark);
   }
