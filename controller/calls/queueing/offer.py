@@ -8,6 +8,7 @@ from enum import StrEnum
 from controller.acd.model import AgentAccount, OfferOutcome
 from controller.flow.causes import outcome_of
 from controller.flow.commands import DialOutcome
+from controller.flow.queues import QueuePlan
 
 _OUTCOMES = {
     DialOutcome.BUSY: OfferOutcome.BUSY,
@@ -83,3 +84,8 @@ class Offer:
             return OfferOutcome.DECLINED
         seen = {_OUTCOMES.get(outcome_of(leg.cause), OfferOutcome.FAILED) for leg in self.legs}
         return next(outcome for outcome in _WEIGHTIEST if outcome in seen)
+
+
+def hears_first(plan: QueuePlan, language: str) -> bool:
+    """Tell whether the agent hears something before the customer: then the leg is called alone."""
+    return bool(plan.accept_key or plan.whisper(language))

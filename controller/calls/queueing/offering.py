@@ -11,18 +11,20 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
 from controller.acd.model import AgentAccount, AgentId, OfferOutcome
 from controller.calls.queueing.announcer import Announcer
 from controller.calls.queueing.callref import headers_for
-from controller.calls.queueing.offer import Offer, OfferLeg, Stage
+from controller.calls.queueing.offer import Offer, OfferLeg, Stage, hears_first
 from controller.calls.queueing.place import Place
 from controller.calls.queueing.stay import CONNECTING, OFFERING, WAITING, OfferNote, Stay, unless_gone
 from controller.calls.queueing.unseen import one_more_talk, talk_of
 from controller.cdr.entries import OfferEnded, OfferMade, Party, QueueExited, Role
 from controller.errors import AsteriskRefused, TelephonyError
+from controller.flow.commands import VisitProgress
 from controller.flow.queues import QueuePlan
 from controller.switchboard import Gone, LegPlan, PartyState, PickedUp, Pressed, SoundEnded
 
@@ -51,6 +53,8 @@ class Offering:
     announcer: Announcer
     offers: list[Offer] = field(default_factory=list)
     connected: Offer | None = None
+    _doubt: VisitProgress | None = None
+    """As it was found: an earlier controller was connecting, and they may have talked since."""
     _over: set[str] = field(default_factory=set)
     """Parties that we have dropped: one that answers all the same is dropped again."""
 
@@ -80,9 +84,8 @@ class Offering:
 
     async def make(self, agents: Iterable[AgentAccount], queue: str) -> None:
         """Ring `agents`, matched by the rules of `queue`."""
-        stay = self.stay
+        stay, now = self.stay, self.stay.board.now()
         plan = stay.plans.get(queue, stay.plan)
-        now = stay.board.now()
         fresh = [agent for agent in agents if all(offer.agent.agent != agent.agent for offer in self.offers)]
         contacts = await self._contacts(fresh)
         number, leg = stay.progress.offer, stay.progress.leg
@@ -111,6 +114,8 @@ class Offering:
     async def join(self, agent: AgentAccount, queue: str, number: int) -> bool:
         """Offer the call to an agent who is on the line already, on the `number`-th leg; False when they are not."""
         stay = self.stay
+        if any(offer.agent.agent == agent.agent for offer in self.offers):
+            return True  # an earlier controller did
         leg = OfferLeg(number, stay.board.leg_id(number))
         if await stay.board.adopt(leg.party, agent.extension, Role.AGENT) is not PartyState.UP:
             return False
@@ -134,7 +139,7 @@ class Offering:
 
     async def _call(self, calls: list[tuple[Offer, OfferLeg, str]], plan: QueuePlan) -> None:
         board, call = self.stay.board, self.stay.call
-        alone = _hears_first(plan, call.language)
+        alone = hears_first(plan, call.language)
         for offer, leg, device in calls:
             await board.call(
                 LegPlan(
@@ -161,9 +166,10 @@ class Offering:
             offer = Offer(note.offer, stay.account(note.agent), note.queue, stay.board.now() + left_s)
             offer.legs = [OfferLeg(number, stay.board.leg_id(number)) for number in note.legs]
             self.offers.append(offer)  # all, before the first is looked at: what is kept names them all
+        self._doubt = stay.progress if connecting else None
         ups = [await self._look_at(offer) for offer in self.offers]
-        if connecting and not any(offer.alive for offer in self.offers if offer.agent.agent == stay.progress.agent):
-            self._have_talked()
+        if self._doubt and not any(offer.alive for offer in self.offers if offer.agent.agent == self._doubt.agent):
+            self._have_talked(self._doubt)
         for offer, up, refused in zip(list(self.offers), ups, refusals, strict=True):
             log.info("queue.offer_adopted", agent=offer.agent.agent, alive=len(offer.alive))
             if refused is not None and refused.code == _ENGAGED:
@@ -176,15 +182,13 @@ class Offering:
                 offer.picked = up
                 await self._ready_to_talk(offer)
 
-    def _have_talked(self) -> None:
-        """Say that they may have talked: the controller died while it brought them together, and the agent has left.
-
-        The caller waits for another agent, who knows nothing of it; but nobody is called back after a talk.
-        """
-        stay, progress = self.stay, self.stay.progress
-        for entry in talk_of(progress, stay.call.call_id, stay.clock.now(), Party.SYSTEM, how="failed"):
-            stay.places.told(entry)
-        stay.keep(detail=one_more_talk(progress))
+    def _have_talked(self, found: VisitProgress) -> None:
+        """Say that they may have talked, and have parted. A caller who is there waits for another agent."""
+        at = self.stay.clock.now()
+        for entry in talk_of(found, self.stay.call.call_id, at, Party.SYSTEM, how="failed"):
+            self.stay.places.told(entry)
+        self._doubt = None
+        self._keep(detail=one_more_talk(found))
 
     async def _look_at(self, offer: Offer) -> OfferLeg | None:
         """See which legs are there; return one that was answered."""
@@ -305,7 +309,7 @@ class Offering:
             log.info("queue.not_connected", agent=offer.agent.agent, error=str(error))
             await self._not_connected(offer, leg)
             return False
-        self.connected = offer
+        self.connected, self._doubt = offer, None
         self.offers.remove(offer)
         stay.places.told(OfferEnded(stay.call.call_id, offer.number, now, OfferOutcome.CONNECTED.value))
         stay.places.told(QueueExited(stay.call.call_id, stay.progress.visit, now, "connected", offer.agent.agent))
@@ -348,6 +352,8 @@ class Offering:
         if offer.stage is Stage.ENDED:
             return
         stay = self.stay
+        if self._doubt and self._doubt.agent == offer.agent.agent:
+            self._have_talked(self._doubt)
         offer.stage = Stage.ENDED
         self.offers.remove(offer)
         cause = {OfferOutcome.ELSEWHERE: _ELSEWHERE, OfferOutcome.NO_ANSWER: _NO_ANSWER}.get(outcome, _NORMAL)
@@ -383,17 +389,13 @@ class Offering:
             for offer in self.offers
         )
 
-    def _keep(self, **changes: int) -> None:
+    def _keep(self, **changes: Any) -> None:
         notes = self._notes()
         self.stay.note(offers=notes)
+        phase, agent = OFFERING if notes else WAITING, notes[0].agent if len(notes) == 1 else ""
         self.stay.keep(
-            phase=OFFERING if notes else WAITING,
-            agent=notes[0].agent if len(notes) == 1 else "",
+            phase=CONNECTING if self._doubt else phase,
+            agent=self._doubt.agent if self._doubt else agent,
             legs=tuple(number for note in notes for number in note.legs),
             **changes,
         )
-
-
-def _hears_first(plan: QueuePlan, language: str) -> bool:
-    """Tell whether the agent hears something before the customer: then the leg is called alone."""
-    return bool(plan.accept_key or plan.whisper(language))

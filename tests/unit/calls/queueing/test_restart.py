@@ -243,6 +243,48 @@ async def test_killed_in_the_middle_of_connecting_and_the_agent_left_they_may_ha
 
 
 @on_virtual_time
+@pytest.mark.parametrize("gone_first", [True, False])
+async def test_killed_in_the_middle_of_connecting_and_the_caller_left_they_may_have_talked(gone_first: bool):
+    world = World()
+    world.phones(anne=Phone(answers_after_s=1), bruno=Phone())
+    await world.begin()
+    legs = await world.assign(ANNE, BRUNO)
+    await world.wait(2)
+    connecting = next(each for each in world.kept if each.phase == "connecting")
+    del world.kept[world.kept.index(connecting) + 1 :]
+    await world.kill()
+    assert world.caller_hears == {legs[0]}
+    if gone_first:
+        world.exchange.hang_up("caller")
+        await world.begin()
+    else:
+        await world.begin()
+        world.exchange.hang_up("caller")
+    assert isinstance(await world.end(), HungUp)
+    (started,) = world.places.of(TalkStarted) or [None]
+    assert bool(world.conversations[1:]) != (started is not None), (
+        "it is said by the conversation, or else by the wait"
+    )
+    assert gone_first == (started is not None)
+
+
+@on_virtual_time
+async def test_an_agent_who_is_on_the_line_already_is_offered_the_call_once():
+    world = World(plan(accept_key="1", accept_prompt=heard("press one")))
+    world.phones(anne=Phone())
+    await world.begin()
+    (leg,) = await world.assign(ANNE)
+    world.exchange.pick_up(leg)
+    await world.wait(1)
+    await world.kill()
+    await world.begin()
+    assert await world.ask(Assigned((ANNE,), "support", leg=1))  # the floor says it again
+    assert len(world.places.of(OfferMade)) == 1
+    world.exchange.hang_up("caller")
+    await world.end()
+
+
+@on_virtual_time
 async def test_a_conversation_is_not_touched():
     world = World()
     world.phones(anne=Phone(answers_after_s=1))
