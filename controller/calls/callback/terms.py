@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 from controller.acd.model import Refused
 from controller.callback.model import CallbackPlan, First, Request, RequestId, RequestState, Source, When
+from controller.callback.promise import told_s
 from controller.calls.callback.booking import Booking, hours_of
 from controller.calls.callback.desk import Asked, Availability
 from controller.calls.callback.means import Line
@@ -167,6 +168,7 @@ class Terms:
     ) -> dict[str, Any]:
         """Return the times of a request: its place, when it is due, what was promised, when it is given up.
 
+        Promised is a slot's end, else what is told of the estimate (`controller.callback.promise`) from `due_at` on.
         `on_the_line`: the customer asks by telephone, and is left the time to hang up.
         """
         now = self._clock.now()
@@ -178,7 +180,7 @@ class Terms:
             if on_the_line:
                 due_at = max(due_at, now + timedelta(seconds=ON_THE_LINE_S))
             estimate_s = self._queues[plan.rules.name].estimate_s if plan.rules.name in self._queues else None
-            promised_at = due_at + timedelta(seconds=estimate_s) if estimate_s is not None else None
+            promised_at = due_at + timedelta(seconds=told_s(estimate_s)) if estimate_s is not None else None
         return {
             "entered_at": slot_at if when is When.SLOT else entered_at or now,
             "due_at": due_at,

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from controller.callback.promise import MINUTE_S, MINUTES
+
 _PLACES = range(2, 11)
-_MINUTES = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30)
-_MINUTE_S = 60.0
-_ABOUT = 1.15
-"""How much longer than what is said a wait may be estimated, and still be `about` that long."""
 _KEY_NAMES = {"*": "star", "#": "hash"}
 _KEYS = "0123456789*#"
 
@@ -49,7 +47,7 @@ WAITING: Mapping[str, Mapping[str, str]] = {
         **{f"place-{place}": f"Votre appel est en position {_FR[place]}." for place in _PLACES},
         "place-over-10": "Votre appel est au-delà de la dixième position.",
         "wait-under-1": "Le temps d'attente estimé est de moins d'une minute.",
-        **{f"wait-{minutes}": _fr_wait(minutes) for minutes in _MINUTES},
+        **{f"wait-{minutes}": _fr_wait(minutes) for minutes in MINUTES},
         "wait-over-30": "Le temps d'attente estimé dépasse trente minutes.",
         "comfort": "Merci de patienter. Un conseiller vous répondra dès que possible.",
         **_with_keys("offer-callback", "Pour être rappelé sans perdre votre tour, appuyez sur", _FR_KEYS),
@@ -67,7 +65,7 @@ WAITING: Mapping[str, Mapping[str, str]] = {
         **{f"place-{place}": f"You are number {_EN[place]} in line." for place in _PLACES},
         "place-over-10": "You are beyond the tenth place in line.",
         "wait-under-1": "The estimated waiting time is less than a minute.",
-        **{f"wait-{minutes}": _en_wait(minutes) for minutes in _MINUTES},
+        **{f"wait-{minutes}": _en_wait(minutes) for minutes in MINUTES},
         "wait-over-30": "The estimated waiting time is more than thirty minutes.",
         "comfort": "Thank you for waiting. An adviser will answer you as soon as possible.",
         **_with_keys("offer-callback", "To be called back without losing your place, press", _EN_KEYS),
@@ -88,10 +86,10 @@ def place_notice(place: int) -> str:
 
 
 def wait_notice(seconds: float) -> str:
-    """Return the notice that says about how long a wait of `seconds` is: rounded to the next step that is said."""
-    if seconds < _MINUTE_S:
+    """Return the notice that says about how long a wait of `seconds` is: what `controller.callback.promise` tells."""
+    if seconds < MINUTE_S:
         return "wait-under-1"
-    for minutes in _MINUTES:
-        if seconds <= minutes * _MINUTE_S * _ABOUT:
+    for minutes in MINUTES:
+        if seconds <= minutes * MINUTE_S:
             return f"wait-{minutes}"
     return "wait-over-30"

@@ -24,6 +24,7 @@ from controller.callback.model import (
     Source,
     When,
 )
+from controller.callback.promise import told_s
 from controller.calls.callback.desk import Asked, CallbackDesk, Taken
 from controller.flow.prompts import LANGUAGES
 from controller.hours import zones
@@ -49,6 +50,7 @@ Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 Telephone = Annotated[str, msgspec.Meta(min_length=2, max_length=64, description="+33 6 …, or as in `country`")]
 Country = Annotated[str, msgspec.Meta(pattern="^(?:[A-Z]{2})?$", description="ISO 3166; without: the centre's")]
 Language = Annotated[str, msgspec.Meta(pattern=f"^(?:{'|'.join(LANGUAGES)})?$", description="without: the centre's")]
+_ESTIMATE = "the wait to tell, in seconds: whole minutes, rounded up; null: it cannot be estimated"
 _KEY = re.compile(r"[\x21-\x7e]{8,100}")
 _NUMBER_CODES = frozenset({"unreadable", "invalid", "kind", "country", "caller_id"})
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -126,7 +128,7 @@ class CallbackTaken(msgspec.Struct, frozen=True):
     request: Request
     again: bool
     position: int
-    estimate_s: float | None
+    estimate_s: Annotated[int | None, msgspec.Meta(description=_ESTIMATE)]
 
 
 class CallbackDetail(msgspec.Struct, frozen=True):
@@ -135,7 +137,7 @@ class CallbackDetail(msgspec.Struct, frozen=True):
     request: Request
     attempts: list[Attempt]
     position: int
-    estimate_s: float | None
+    estimate_s: Annotated[int | None, msgspec.Meta(description=_ESTIMATE)]
 
 
 class CallbacksQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -247,7 +249,7 @@ class CallbackRoutes:
         if progress is None:
             raise missing("request", request_id)
         attempts = list(await self._book.attempts(request_id))
-        return CallbackDetail(progress.request, attempts, progress.position, progress.estimate_s)
+        return CallbackDetail(progress.request, attempts, progress.position, _told(progress.estimate_s))
 
     async def create(self, request: ApiRequest[Nothing, NewCallback]) -> CallbackTaken:
         """Ask."""
@@ -370,7 +372,11 @@ def _key(request: ApiRequest[Any, Any]) -> str:
 def _taken(taken: Taken | Refused) -> CallbackTaken:
     if isinstance(taken, Refused):
         raise _refused(taken)
-    return CallbackTaken(taken.request, taken.again, taken.position, taken.estimate_s)
+    return CallbackTaken(taken.request, taken.again, taken.position, _told(taken.estimate_s))
+
+
+def _told(estimate_s: float | None) -> int | None:
+    return None if estimate_s is None else told_s(estimate_s)
 
 
 def _refused(refused: Refused) -> Problem:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from controller.callback.model import FINAL, Attempt, AttemptState, Request, RequestState, When
+from controller.callback.promise import told_s
 from controller.calls.callback.desk import CallbackDesk, Progress
 from controller.ports import Clock
 from controller.web.public.forms import RequestView
@@ -65,7 +65,7 @@ class Following:
             text=state_text(state, language),
             final=request.state in FINAL,
             position=progress.position or None if waits else None,
-            estimate_s=rounded(progress.estimate_s) if waits else None,
+            estimate_s=told(progress.estimate_s) if waits else None,
             due_at=request.due_at if state == "scheduled" else None,
             slot_at=request.slot_at,
             tries=request.tries,
@@ -87,7 +87,7 @@ class Following:
             text=state_text(state, language),
             final=text in self._let_be or request.state in FINAL,
             position=(now.waiting or None) if now else None,
-            estimate_s=rounded(now.estimate_s) if now else None,
+            estimate_s=told(now.estimate_s) if now else None,
             may_change=waits,
         )
 
@@ -138,6 +138,6 @@ def asked_view(when: When, language: str) -> RequestView:
     return RequestView(state=state, text=state_text(state, language), final=False, may_change=True)
 
 
-def rounded(estimate_s: float | None) -> int | None:
-    """Return an estimate in whole half minutes, rounded up."""
-    return None if estimate_s is None else math.ceil(estimate_s / 30) * 30
+def told(estimate_s: float | None) -> int | None:
+    """Return an estimate as it is told, in whole minutes: as `promised_at` has it."""
+    return None if estimate_s is None else told_s(estimate_s)

@@ -101,7 +101,7 @@ class AvailabilityView(msgspec.Struct, frozen=True, kw_only=True):
     slots: bool
     voice: bool
     estimate_s: int | None
-    """Rounded up to half minutes."""
+    """As it is told: rounded up to whole minutes (`controller.callback.promise`)."""
     opens_at: datetime | None
 
 

@@ -29,7 +29,7 @@ from controller.flow.sitekinds import Site
 from controller.hours import zones
 from controller.ports import Clock
 from controller.web.metrics import Sample
-from controller.web.public.following import Following, rounded
+from controller.web.public.following import Following, told
 from controller.web.public.forms import (
     AskBody,
     AvailabilityView,
@@ -361,7 +361,7 @@ def availability(parts: Parts, site: Site) -> AvailabilityView:
         asap=asap,
         slots=slots,
         voice=voice,
-        estimate_s=rounded(now.estimate_s) if now is not None and asap else None,
+        estimate_s=told(now.estimate_s) if now is not None and asap else None,
         opens_at=now.opens_at if now is not None else None,
     )
 

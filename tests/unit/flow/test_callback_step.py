@@ -118,7 +118,7 @@ def test_as_soon_as_possible_takes_two_keys_and_ends_with_the_promise() -> None:
     assert asked.consent.startswith("Nous vous rappellerons au numéro suivant. zéro six douze")
     assert asked.consent.endswith("Nous vous rappellerons dès qu'un conseiller sera disponible.")
     call.feed(CallbackAsked(note(), estimate_s=250.0))
-    assert heard(call) == ("callback-asap", "wait-4")
+    assert heard(call) == ("callback-asap", "wait-5")
     call.feed(Played())
     assert call.visits == [("c", "done"), ("fin", "hangup")]
     assert call.run.ending.disposition is Disposition.COMPLETED

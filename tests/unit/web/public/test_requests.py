@@ -38,7 +38,7 @@ async def test_the_button_is_told_what_it_may_offer(stage: Stage) -> None:
     status, now = await stage.send("GET", "/availability")
     assert status == 200
     assert now == {
-        "show": "callback", "open": True, "now": True, "asap": True, "slots": True, "voice": False, "estimate_s": 90,
+        "show": "callback", "open": True, "now": True, "asap": True, "slots": True, "voice": False, "estimate_s": 120,
         "opens_at": None,
     }  # fmt: skip
 
