@@ -45,7 +45,7 @@ from tests.rig.centre import Centre, Process, config_for, ready, until
 
 pytestmark = pytest.mark.alone
 
-REQUESTS = int(os.environ.get("CHAOS_REQUESTS", "40"))
+REQUESTS = int(os.environ.get("CHAOS_REQUESTS", "24"))
 MANY = REQUESTS >= 200
 AGENTS = 20 if MANY else 8
 AT_ONCE = 16
