@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from controller.acd.model import Refused
-from controller.callback.model import Consent, Customer, Request, RequestState, Source
+from controller.callback.model import Consent, Customer, Request, RequestState, Source, When
 from controller.calls.callback.desk import Asked, CallbackDesk, Taken
+from controller.calls.callback.terms import ON_THE_LINE_S
 from controller.calls.queueing.callref import CallRef
 from controller.errors import StoreError
 from controller.flow.commands import (
@@ -157,7 +158,20 @@ async def _opt_out(desk: CallbackDesk, call: CallRef, command: OptOut, release: 
 def _asked(taken: Taken | Refused, call: CallRef) -> CallbackAsked:
     if isinstance(taken, Refused):
         return CallbackAsked(refused=_why_not(taken, call))
-    return CallbackAsked(note_of(taken.request), estimate_s=taken.estimate_s)
+    estimate_s = taken.estimate_s if taken.estimate_s is not None else _promised_s(taken.request)
+    return CallbackAsked(note_of(taken.request), estimate_s=estimate_s)
+
+
+def _promised_s(request: Request) -> float | None:
+    """Return the wait that was promised to somebody who is to be called as soon as they have hung up.
+
+    They stand in no line yet. None for who has chosen a time, who is called when the hours begin, and where no wait
+    was promised.
+    """
+    soon = request.due_at - request.created_at <= timedelta(seconds=2 * ON_THE_LINE_S)
+    if request.when is When.SLOT or request.promised_at is None or not soon:
+        return None
+    return (request.promised_at - request.due_at).total_seconds()
 
 
 def _why_not(answer: object, call: CallRef) -> str:

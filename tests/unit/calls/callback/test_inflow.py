@@ -91,6 +91,7 @@ class FakeDesk:
     refusal: Refused | None = None
     same_key: bool = True
     broken: bool = False
+    line: Taken | None = None
     asked: list[Asked] = field(default_factory=list)
     changed: list[tuple[str, When, datetime | None, str]] = field(default_factory=list)
     cancelled: list[tuple[str, str]] = field(default_factory=list)
@@ -108,6 +109,8 @@ class FakeDesk:
         self.asked.append(asked)
         if self.refusal is not None:
             return self.refusal
+        if self.line is not None:
+            return self.line
         taken = request(queue=asked.queue, number=Number(asked.number), when=asked.when, slot_at=asked.slot_at)
         return Taken(taken, again or not self.same_key, 3, 240.0, same_key=again and self.same_key)
 
@@ -219,6 +222,26 @@ async def test_a_request_has_its_proof_and_its_key(centre: Release) -> None:
     assert isinstance(event, CallbackAsked)
     assert event.request is not None
     assert (event.request.request, event.estimate_s) == (REQUEST, 240.0)
+
+
+@pytest.mark.parametrize(
+    ("due_s", "promised_s", "when", "told"),
+    [
+        (15, 135, When.ASAP, 120.0),
+        (15, None, When.ASAP, None),
+        (36_000, 36_120, When.ASAP, None),
+        (15, 135, When.SLOT, None),
+    ],
+)
+async def test_the_caller_hears_the_wait_that_was_promised(
+    centre: Release, due_s: int, promised_s: int | None, when: When, told: float | None
+) -> None:
+    """Who asks by telephone is in no line as long as they are on it: the line knows no wait of theirs."""
+    promised_at = None if promised_s is None else AT + timedelta(seconds=promised_s)
+    stored = request(when=when, due_at=AT + timedelta(seconds=due_s), promised_at=promised_at)
+    event = await done(FakeDesk(line=Taken(stored, again=False, position=None, estimate_s=None)), ASK, centre)
+    assert isinstance(event, CallbackAsked)
+    assert event.estimate_s == told
 
 
 async def test_performed_again_it_is_the_same_request(centre: Release) -> None:
