@@ -53,7 +53,7 @@ class Contender:
             return False
 
 
-NAMES = ("native", "rappel-ari", "rappel-agi", "asyncari", "ari-client", "panoramisk")
+NAMES = ("native", "rappel-ari", "rappel-agi", "bare-ari", "asyncari", "ari-client", "panoramisk")
 
 
 def make(name: str, stand: Stand) -> Contender:
@@ -73,6 +73,9 @@ def make(name: str, stand: Stand) -> Contender:
             title = "Rappel on FastAGI" if agi else "Rappel on ARI"
             number = f"agi{NUMBER}" if agi else NUMBER
             return Contender(name, title, number, program, records=True, web_port=settings.web_port)
+        case "bare-ari":
+            words = [sys.executable, str(PEERS / "bare_ari_loop.py"), *login, "bench-bare-ari", *sounds]
+            return Contender(name, "bare ARI loop", "bareari", Program(words, log))
         case "asyncari":
             python = _python_with(name)
             words = [python, str(PEERS / "asyncari_ivr.py"), f"{ari}/", *login[1:], "bench-asyncari", *sounds]

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.softphone.g711 import Samples
 
@@ -17,6 +18,7 @@ _FRAME = RATE // 50
 _STRETCH = RATE // 20
 """Short enough that a shift of the wave spoils few of them, long enough to tell tones 50 Hz apart."""
 
+_NEARLY_ALL = 0.7
 _LOWEST_HZ = 50
 """Below it a stretch is too short for a tone, and a telephone carries none."""
 
@@ -39,18 +41,18 @@ def tone_level(samples: Samples, hz: float) -> float:
     """
     if not len(samples):
         return SILENT_DBFS
-    length = min(_STRETCH, len(samples))
-    stretches = samples[: len(samples) // length * length].astype(np.float64).reshape(-1, length)
-    window = np.hanning(length + 2)[1:-1]  # what is beside `hz` stays out
-    wave = window * np.exp(-2j * np.pi * hz / RATE * np.arange(length))
-    amplitudes = 2 * np.abs(stretches @ wave) / window.sum()
-    return _dbfs(math.sqrt(float(np.mean(np.square(amplitudes))) / 2))
+    return _mean_dbfs(_tone_powers(_stretches(samples), hz))
 
 
 def has_tone(samples: Samples, hz: float, *, within_db: float = 3.0, floor_dbfs: float = -50.0) -> bool:
-    """Whether `hz` carries nearly all of the energy, and there is any."""
-    level = tone_level(samples, hz)
-    return level > floor_dbfs and level_dbfs(samples) - level < within_db
+    """Whether `hz` is there for nearly all of the time, and carries nearly all of the energy then."""
+    if not len(samples):
+        return False
+    stretches = _stretches(samples)
+    tone = _tone_powers(stretches, hz)
+    everything = np.mean(np.square(stretches), axis=1)
+    there = (tone > _power(floor_dbfs)) & (everything < tone * 10 ** (within_db / 10))
+    return float(np.mean(there)) >= _NEARLY_ALL
 
 
 def steady_tone(samples: Samples) -> int | None:
@@ -100,6 +102,29 @@ def gaps(samples: Samples, *, at_least_s: float, threshold_dbfs: float = -55.0) 
     edges = [0.0, *(edge for span in heard for edge in (span.start_s, span.end_s)), len(samples) / RATE]
     pairs = zip(edges[::2], edges[1::2], strict=True)
     return [Span(start, end) for start, end in pairs if end - start >= at_least_s]
+
+
+def _stretches(samples: Samples) -> NDArray[np.float64]:
+    """Return `samples` (some) in rows of 50 ms, or all of them in one; what is left at the end is left out."""
+    length = min(_STRETCH, len(samples))
+    return samples[: len(samples) // length * length].astype(np.float64).reshape(-1, length)
+
+
+def _tone_powers(stretches: NDArray[np.float64], hz: float) -> NDArray[np.float64]:
+    """Return the mean square of the one frequency in each row."""
+    length = stretches.shape[1]
+    window = np.hanning(length + 2)[1:-1]  # what is beside `hz` stays out
+    wave = window * np.exp(-2j * np.pi * hz / RATE * np.arange(length))
+    powers: NDArray[np.float64] = np.square(2 * np.abs(stretches @ wave) / window.sum()) / 2
+    return powers
+
+
+def _power(dbfs: float) -> float:
+    return float(_FULL_SCALE**2 * 10 ** (dbfs / 10))
+
+
+def _mean_dbfs(powers: NDArray[np.float64]) -> float:
+    return _dbfs(math.sqrt(float(np.mean(powers))))
 
 
 def _dbfs(rms: float) -> float:

@@ -68,6 +68,11 @@ def test_a_tone_that_a_late_packet_shifted_against_itself_is_the_same_tone():
     assert not has_tone(shifted, 1350)
 
 
+def test_a_tone_that_has_only_just_begun_is_none_yet():
+    assert not has_tone(np.concatenate([silence(0.3), sine(1300, 0.2)]), 1300)
+    assert has_tone(np.concatenate([silence(0.1), sine(1300, 0.4)]), 1300)
+
+
 def test_a_steady_tone_is_told_from_speech_and_silence():
     for hz in (440, 801, 1700):
         assert steady_tone(sine(hz, 9)) == hz
