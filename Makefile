@@ -80,8 +80,9 @@ test: setup-dev ## All checks and all tests, on a real Asterisk and a real Postg
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/flows tests/simulation
 	$(BIN)/pytest -n 2 --dist loadfile tests/e2e
-	$(BIN)/pytest -n 6 --dist loadfile -m "not alone" tests/contract tests/integration tests/speech
+	$(BIN)/pytest -n 4 --dist loadfile -m "not alone" tests/contract tests/integration
 	$(BIN)/pytest -m alone tests/contract tests/integration
+	$(BIN)/pytest tests/speech
 
 unit: setup-dev ## The tests that need nothing but Python (seconds)
 	$(BIN)/pytest tests/unit tests/flows
