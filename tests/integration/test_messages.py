@@ -88,7 +88,7 @@ class Listening:
 
     def __init__(self, centre: Centre, call: Call) -> None:
         self.call = call
-        self._ear = centre.ear_for(lambda media: "/mailbox-" in media or not media.startswith("say/"))
+        self._ear = centre.ear_for(lambda media: media.startswith("say/fr/mailbox-") or not media.startswith("say/"))
         self._from = 0
 
     async def hears(self, hz: int, limit_s: float = 20.0) -> None:
