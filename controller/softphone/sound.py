@@ -32,20 +32,23 @@ def level_dbfs(samples: Samples) -> float:
 
 
 def tone_level(samples: Samples, hz: float) -> float:
-    """Return the level in dBFS (RMS) of the one frequency `hz`, within some 40 Hz.
-
-    Goertzel's formula in stretches of 50 ms, whose powers are averaged: whoever relays a late packet shifts the
-    wave, and over all of the samples the part before the shift and the part behind it could cancel each other out.
+    """Return the level in dBFS (RMS) of the one frequency `hz`, by Goertzel's formula over all of `samples`.
 
     Compare it with `level_dbfs`: a pure tone has both equal within 1 dB, once 0.1 s or more is given.
     """
     if not len(samples):
         return SILENT_DBFS
-    return _mean_dbfs(_tone_powers(_stretches(samples), hz))
+    phases = np.exp(-2j * np.pi * hz / RATE * np.arange(len(samples)))
+    amplitude = 2 * abs(complex(np.dot(samples.astype(np.float64), phases))) / len(samples)
+    return _dbfs(amplitude / math.sqrt(2))
 
 
 def has_tone(samples: Samples, hz: float, *, within_db: float = 3.0, floor_dbfs: float = -50.0) -> bool:
-    """Whether `hz` is there for nearly all of the time, and carries nearly all of the energy then."""
+    """Whether `hz` is there for nearly all of the time, and carries nearly all of the energy then.
+
+    Measured in stretches of 50 ms: whoever relays a late packet shifts the wave, and over all of the samples the
+    part before the shift and the part behind it could cancel each other out.
+    """
     if not len(samples):
         return False
     stretches = _stretches(samples)
@@ -121,10 +124,6 @@ def _tone_powers(stretches: NDArray[np.float64], hz: float) -> NDArray[np.float6
 
 def _power(dbfs: float) -> float:
     return float(_FULL_SCALE**2 * 10 ** (dbfs / 10))
-
-
-def _mean_dbfs(powers: NDArray[np.float64]) -> float:
-    return _dbfs(math.sqrt(float(np.mean(powers))))
 
 
 def _dbfs(rms: float) -> float:
