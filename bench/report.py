@@ -22,6 +22,8 @@ TITLES = {
     "ari-client": "Node's ari-client",
     "panoramisk": "panoramisk FastAGI",
 }
+NO_PEERS = ("native", "rappel", "bare")
+"""How the names begin of what nobody would put in Rappel's place."""
 GOAL_DELAY_RATIO, GOAL_CPU_MS, GOAL_RATE_RATIO = 2.0, 1.5, 0.7
 
 
@@ -130,12 +132,7 @@ def goals(results: Results) -> list[str]:
     ours, native = found.get("rappel-ari"), found.get("native")
     if ours is None or native is None:
         return []
-    nobodys = (
-        "rappel",
-        "native",
-        "bare",
-    )  # neither the dialplan nor the bare loop is what anybody would put in its place
-    peers = {name: each.prompt_p50_ms for name, each in found.items() if not name.startswith(nobodys)}
+    peers = {name: each.prompt_p50_ms for name, each in found.items() if not name.startswith(NO_PEERS)}
     delay = ours.prompt_p50_ms / native.prompt_p50_ms
     lines = [
         _goal(delay <= GOAL_DELAY_RATIO, f"digit to prompt p50 {delay:.2f} times native (goal {GOAL_DELAY_RATIO:g})"),
