@@ -55,13 +55,16 @@ async def test_frame_too_long_is_refused_here_and_the_connection_lives(place: Pl
 async def test_request_in_flight_when_the_connection_breaks_has_an_unknown_fate(place: Place) -> None:
     caller = await place.caller()
     playing = asyncio.create_task(caller.telephone().perform(Play(("short",) * 5)))
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.1)
     rest = place.driver.connection.rest
-    trapped = asyncio.create_task(rest.request(ari.channels_answer(caller.incoming.channel_id)))
-    await asyncio.sleep(0.05)
+    sent = asyncio.create_task(rest.request(ari.asterisk_ping()))
+    await asyncio.sleep(0)  # it is sent now, and nothing can have been read since
+    assert rest.in_flight == 1
+    # Not with a request that waits for the prompt's end: both ends would meet, and Asterisk 22.10.1 crashes now and
+    # then where it writes an event to a WebSocket that it gives up at that moment (docs/sysadmins.md).
     await place.driver.connection._hang_up(b"test")
     with pytest.raises(AsteriskUnreachable, match="unknown"):
-        await trapped
+        await sent
     assert rest.in_flight == 0
     with pytest.raises(AsteriskUnreachable):
         await rest.request(ari.asterisk_ping())
