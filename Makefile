@@ -80,7 +80,7 @@ test: setup-dev ## All checks and all tests, on a real Asterisk and a real Postg
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/flows tests/simulation
 	$(BIN)/pytest -n 2 --dist loadfile tests/e2e
-	$(BIN)/pytest -n 2 --dist loadfile -m "not alone" tests/contract tests/integration
+	$(BIN)/pytest -n 4 --dist loadfile -m "not alone" tests/contract tests/integration
 	$(BIN)/pytest -m alone tests/contract tests/integration
 	$(BIN)/pytest tests/speech
 

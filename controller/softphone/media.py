@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,6 +24,9 @@ FRAME_S = rtp.FRAME_MS / 1000
 MAX_PENDING_DIGITS = 1000
 _MAX_LATE_FRAMES = 10
 _READ_BATCH = 64
+_LATE_FRAMES_KEPT = 1000
+_SO_TIMESTAMPNS = 35  # of Linux; Python has no name for it
+_TIMESPEC = struct.Struct("@ll")
 _FULL_SCALE = 32767
 
 
@@ -127,6 +132,8 @@ class Pacer:
         self._due = 0.0
         self.late_frames = 0
         self.skipped_frames = 0
+        self.late: deque[tuple[float, float]] = deque(maxlen=_LATE_FRAMES_KEPT)
+        """When frames were due and when they went out instead, a frame or more too late: monotonic seconds."""
 
     def add(self, member: object, tick: Callable[[], None]) -> None:
         """Call `tick` once in 20 ms from now on."""
@@ -146,6 +153,8 @@ class Pacer:
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         missed = int((loop.time() - self._due) / FRAME_S)
+        if missed:
+            self.late.append((self._due, loop.time()))
         if missed > _MAX_LATE_FRAMES:  # the process was stopped for a while: do not flood the other side
             self.skipped_frames += missed
             self._due += missed * FRAME_S
@@ -180,6 +189,8 @@ def open_rtp_socket(host: str, ports: tuple[int, int] | None, first: int = 0) ->
                 raise MediaError(f"no RTP port on {host}: {error}; choose an address of this machine") from error
             continue
         sock.setblocking(False)
+        if sys.platform == "linux":
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         return sock
     raise MediaError(f"no free even RTP port in {ports} on {host}; widen the range or end calls")
 
@@ -307,13 +318,13 @@ class MediaSession:
     def _readable(self) -> None:
         for _ in range(_READ_BATCH):
             try:
-                datagram = self._socket.recv(2048)
+                datagram, about, _, _ = self._socket.recvmsg(2048, socket.CMSG_SPACE(_TIMESPEC.size))
             except BlockingIOError:
                 return
             except OSError:  # an ICMP answer to something we sent
                 self.send_errors += 1
                 continue
-            self._received(datagram, time.monotonic())
+            self._received(datagram, _arrival(about))
 
     def _received(self, datagram: bytes, at: float) -> None:
         try:
@@ -337,3 +348,13 @@ class MediaSession:
             self._event_timestamp = packet.timestamp
             if len(self.digits_heard) < MAX_PENDING_DIGITS:
                 self.digits_heard.append((at, event.digit))
+
+
+def _arrival(about: list[tuple[int, int, bytes]]) -> float:
+    """Return when a datagram arrived, in monotonic seconds: as the kernel says, however late we came to read it."""
+    now = time.monotonic()
+    for level, kind, data in about:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(data)
+            return now - max(0.0, time.time() - seconds - nanoseconds / 1e9)
+    return now

@@ -17,9 +17,9 @@ CALLER = "33612345678"
 
 async def authenticate(centre: Centre, phone: Phone, pin: str):
     call = await phone.call(centre.uri("3000"))
-    await asyncio.sleep(0.3)
+    await centre.asked(call, "menu")
     await call.press(f"{CUSTOMER}#")
-    await asyncio.sleep(0.4)
+    await centre.asked(call, "sous_menu")
     await call.press(pin)
     return call
 

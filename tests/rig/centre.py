@@ -109,6 +109,14 @@ class Centre:
         """Return the prompts that `call` heard, in order."""
         return [each.name for each in self.ear.listen(call.heard.samples)]  # type: ignore[attr-defined]
 
+    async def asked(self, call: object, prompt: str) -> None:
+        """Wait until `call` hears `prompt` begin, in whatever language."""
+
+        async def begun() -> bool:
+            return any(name.partition("/")[2] == prompt for name in self.heard(call))
+
+        await until(begun, WAIT_S)
+
     async def channels(self) -> list[str]:
         """Return the channels Asterisk has."""
         text = await self.asterisk.cli("core show channels concise")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,9 +14,11 @@ import pytest_asyncio
 from controller.errors import TelephonyError
 from controller.softphone import CallState, EndedBy, Phone, parse_script, place_call
 from controller.softphone.ear import Ear
-from controller.softphone.media import Clip, Echo, MediaError, Pacer, open_rtp_socket, tone
+from controller.softphone.heard import HeardAudio
+from controller.softphone.media import Clip, Echo, MediaError, MediaSession, Pacer, Silence, open_rtp_socket, tone
 from controller.softphone.message import Message, SipSyntaxError, parameter, parse
 from controller.softphone.phone import answer_after, reject_with, ring_forever
+from controller.softphone.rtp import Packet
 from controller.softphone.sdp import PCMA, PCMU, TELEPHONE_EVENT, Audio, Direction
 from controller.softphone.sound import has_tone
 from controller.softphone.transaction import Timers
@@ -257,7 +261,24 @@ async def test_the_pacer_catches_up_but_does_not_flood():
     pacer._tick()
     assert len(ticks) == 7
     assert pacer.skipped_frames >= 249
+    assert [round(sent - due, 1) for due, sent in pacer.late] == [0.1, 5.0]
     pacer.remove(pacer)
+
+
+async def test_what_is_read_late_was_heard_when_it_arrived():
+    sock = open_rtp_socket("127.0.0.1", None)
+    heard = HeardAudio(time.monotonic())
+    session = MediaSession(sock, Pacer(), heard, Silence())
+    session.receive_with((PCMA,))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for number in range(2):
+            sender.sendto(Packet(8, number, number * 160, 1, b"\x2a" * 160).encode(), session.address)
+            time.sleep(0.5)  # noqa: ASYNC251 - the loop is to be kept from reading
+    await asyncio.sleep(0.05)
+    session.close()
+    first, second = heard.packets
+    assert second.at - first.at == pytest.approx(0.5, abs=0.05)
+    assert first.at - heard.origin < 0.1
 
 
 class Peer(asyncio.DatagramProtocol):
