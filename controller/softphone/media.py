@@ -356,5 +356,6 @@ def _arrival(about: list[tuple[int, int, bytes]]) -> float:
     for level, kind, data in about:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack(data)
-            return now - max(0.0, time.time() - seconds - nanoseconds / 1e9)
+            waited_s: float = time.time() - seconds - nanoseconds / 1e9
+            return now - max(0.0, waited_s)
     return now
