@@ -23,6 +23,7 @@ from picows import WSCloseCode
 from controller.ari.events import AnyEvent, GenericEvent, decode
 from controller.ari.generated import models
 from controller.ari.generated import operations as ari
+from controller.ari.heartbeat import until_dead
 from controller.ari.socket import AriSocket
 from controller.ari.websocket import RestOverWebSocket
 from controller.errors import AsteriskRefused, AsteriskUnreachable, TelephonyError
@@ -96,6 +97,9 @@ class AriConnection:
         """We had to dial an Asterisk that should have (`controller.ari.link.stand_in`, whose it is to change)."""
         self._backlog: deque[AnyEvent] = deque()
         self._catching_up: asyncio.Task[None] | None = None
+        self._heard = 0
+        self._registered = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> LinkState:
@@ -130,6 +134,16 @@ class AriConnection:
             self.lost(socket)
             await socket.gone()
 
+    async def _watch(self, socket: AriSocket) -> None:
+        await until_dead(lambda: self._heard, self._ask)
+        log.warning("ari_link_frozen", advice="Asterisk says nothing and answers nothing; look at its host")
+        socket.hang_up(WSCloseCode.GOING_AWAY, b"no answer")
+        self.lost(socket)
+
+    async def _ask(self) -> None:
+        await self._registered.wait()  # nothing may be sent before
+        await self.rest.request(ari.asterisk_ping())
+
     # --- what the socket reports (`controller.ari.socket.Reader`) -----------------------------------------
 
     def opened(self, socket: AriSocket) -> None:
@@ -142,12 +156,14 @@ class AriConnection:
         self._socket = socket
         log.info("ari_link_up", remote=socket.remote)
         self._enter(LinkState.CONNECTED)
+        self._watching = asyncio.create_task(self._watch(socket), name="ari-heartbeat")
         if socket.registered:
             self._register()
 
     def received(self, socket: AriSocket, message: bytes) -> None:
         """Take one message, unless `socket` was replaced."""
         if socket is self._socket:
+            self._heard += 1
             self._read(message)
 
     def lost(self, socket: AriSocket) -> None:
@@ -157,9 +173,13 @@ class AriConnection:
         if self._catching_up is not None:
             self._catching_up.cancel()
             self._catching_up = None
+        if self._watching is not None and self._watching is not asyncio.current_task():
+            self._watching.cancel()
+        self._watching = None
         self.rest.detach()
         self._backlog.clear()
         self._ready.clear()
+        self._registered.clear()
         self._socket = None
         self._enter(LinkState.DOWN)
         self._listener.disconnected()
@@ -195,6 +215,7 @@ class AriConnection:
 
     def _register(self) -> None:
         self._enter(LinkState.REGISTERED)
+        self._registered.set()
         self._catching_up = asyncio.create_task(self._catch_up(), name="ari-catch-up")
 
     def _deliver(self, event: AnyEvent) -> None:

@@ -4,9 +4,8 @@ Preferred is the first (`outbound_websocket` in ari.conf with `connection_type=p
 events of the time without a controller. The second is for an Asterisk that cannot reach the controller; events
 of the gap are lost there, and the resynchronisation after a reconnect has to make up for it.
 
-Where Asterisk should dial and does not although it is there, we stand in: seen with 22.10.1 now and then after a
-killed controller, when Asterisk's thread for the WebSocket waited on for ever (the most likely reason: another of its
-threads had closed the descriptor that it polls). Until Asterisk is restarted it never dials again.
+Where Asterisk should dial and does not although it is there, we stand in: a controller that could not be reached from
+there, or a thread of Asterisk's that waits for ever (`controller.ari.heartbeat`; until Asterisk is restarted).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Protocol
 
-from picows import WSAutoPingStrategy, WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from controller.errors import AsteriskUnreachable
 
@@ -22,15 +22,12 @@ MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
 """The longest message taken from Asterisk: a list of some tens of thousands of channels."""
 SUBPROTOCOL: Final = "ari"
 OPTIONS: Final[dict[str, Any]] = {
-    "enable_auto_ping": True,
-    "auto_ping_strategy": WSAutoPingStrategy.PING_WHEN_IDLE,
-    "auto_ping_idle_timeout": 2.5,
-    "auto_ping_reply_timeout": 2.0,
+    "enable_auto_ping": False,  # see `controller.ari.heartbeat`
     "max_frame_size": MAX_MESSAGE_BYTES,
     "websocket_handshake_timeout": 5.0,
     "logger_name": "ari",
 }
-"""For picows' server and client alike. A frozen peer is noticed within 5 s."""
+"""For picows' server and client alike."""
 
 _CLOSE_S: Final = 2.0
 _WHOLE_TEXT: Final = 0x81

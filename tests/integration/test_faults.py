@@ -243,6 +243,36 @@ async def test_asterisk_dies_and_comes_back(asterisk_rig: Rig, database: str, fo
         before.abandon()
 
 
+async def test_a_frozen_asterisk_is_noticed_and_goes_on_when_it_thaws(
+    asterisk_rig: Rig, database: str, folder: Path, audio_cache: Path
+):
+    asterisk = await asterisk_rig.boot()
+    async with running(asterisk, database, folder, audio_cache) as centre, Phone(user=CALLER) as phone:
+        call = await phone.call(centre.uri("1000"))
+        await asyncio.sleep(1.2)
+        assert asterisk.pid is not None
+        os.kill(asterisk.pid, signal.SIGSTOP)
+        try:
+
+            async def not_ready() -> bool:
+                return (await readiness(centre))[0] == 503
+
+            began = time.monotonic()
+            await until(not_ready)
+            noticed_s = time.monotonic() - began
+            await asyncio.sleep(1)
+        finally:
+            os.kill(asterisk.pid, signal.SIGCONT)
+        assert noticed_s < 6
+        await ready(centre)
+        assert centre.parts is not None
+        assert not centre.parts.driver.connection.dialled_by_us
+        await call.press("2")
+        assert await call.wait_ended(15)
+        assert centre.heard(call)[-2:] == ["fr/bravo", "fr/au_revoir"]
+        assert (await centre.record(CALLER)).call.disposition is Disposition.COMPLETED
+
+
 # --- Postgres ---------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import time
+from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
 
@@ -70,3 +72,20 @@ async def test_request_in_flight_when_the_connection_breaks_has_an_unknown_fate(
         await rest.request(ari.asterisk_ping())
     await place.driver.connection.ready(5)
     await playing
+
+
+async def test_asterisk_dials_again_after_a_reset_in_the_middle_of_a_question(place: Place) -> None:
+    """A WebSocket ping in the place of the heartbeat's question would leave it waiting for ever."""
+    connection = place.driver.connection
+    for _ in range(5):
+        socket = connection._socket
+        assert socket is not None
+        assert socket._transport is not None
+        transport = socket._transport.underlying_transport
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        asked = asyncio.create_task(connection._ask())
+        await asyncio.sleep(0)
+        transport.abort()
+        with pytest.raises(AsteriskUnreachable):
+            await asked
+        await connection.ready(5)
