@@ -47,7 +47,7 @@ async def test_an_adviser_logs_in_and_a_customer_reaches_them(centre: Centre, ph
     accounts = await enrol(PostgresAgents(centre.store), [claire])
 
     async def configured() -> bool:
-        return accounts[0].username in await centre.asterisk.cli("pjsip show endpoints")
+        return accounts[0].username in await centre.endpoints()
 
     await until(configured, 10)
     agents = Agents(centre, list(accounts))

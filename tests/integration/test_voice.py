@@ -174,12 +174,16 @@ class Shop:
         await tab.run(f"call({self.base!r}, {ticket!r})")
 
     async def lines(self) -> list[str]:
-        text = await self.centre.asterisk.cli("pjsip show endpoints")
-        return [
-            line.split()[1].partition("/")[0]
-            for line in text.splitlines()
-            if " page-" in line and "Endpoint:" in line
-        ]
+        """Return the lines of pages that Asterisk has, in order."""
+        return [name for name in await self.centre.endpoints() if name.startswith(PREFIX)]
+
+    async def has_lines(self, number: int) -> None:
+        """Wait until Asterisk lists so many lines: it lists one a moment after it took it."""
+
+        async def there() -> bool:
+            return len(await self.lines()) == number
+
+        await until(there, 5)
 
     async def cleared(self) -> None:
         """Wait until nothing is left of any call."""
@@ -392,7 +396,7 @@ async def test_a_controller_that_is_killed_leaves_no_call_and_no_line(
         await press_talk(tab)
         call = await stage.joined("anne", limit_s=20)
         await hears(tab, HZ["anne"])
-        assert len(await shop.lines()) == 1
+        await shop.has_lines(1)
         controller.kill(signal.SIGKILL)
         await controller.ended()
         await tab.page.get_by_text("La connexion a été coupée.").first.wait_for()
@@ -413,7 +417,7 @@ async def test_what_an_earlier_controller_left_is_cleared(stage: Stage, shop: Sh
         facts = PageFacts(site="boutique", number=str(FIRST_NUMBER))
         await lines.put(PageLine(user=f"{PREFIX}left{number}", ha1="0" * 32, facts=facts))
     lines._lines.clear()  # another controller does not know them
-    assert len(await shop.lines()) == 3
+    await shop.has_lines(3)
     lines.connected()
     await shop.cleared()
 
@@ -425,7 +429,8 @@ async def test_fifty_lines_come_and_go_without_a_ghost(stage: Stage, shop: Shop)
     users = [f"{PREFIX}{number:024x}" for number in range(50)]
     facts = PageFacts(site="boutique", number=str(FIRST_NUMBER))
     await asyncio.gather(*(lines.put(PageLine(user=user, ha1="0" * 32, facts=facts)) for user in users))
-    assert sorted(await shop.lines()) == users
+    await shop.has_lines(len(users))
+    assert await shop.lines() == users
     await asyncio.gather(*(lines.drop(user) for user in users))
     await shop.cleared()
     assert "page-" not in await centre.asterisk.cli("pjsip show auths")

@@ -147,8 +147,8 @@ class Agents:
 
     async def known(self) -> bool:
         """Tell whether Asterisk has all their accounts."""
-        text = await self.centre.asterisk.cli("pjsip show endpoints")
-        return all(account.username in text for account in self.accounts.values())
+        known = await self.centre.endpoints()
+        return all(account.username in known for account in self.accounts.values())
 
     @asynccontextmanager
     async def at(

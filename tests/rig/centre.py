@@ -14,6 +14,8 @@ import aiohttp
 import pytest
 
 from controller.app import Parts, assembled
+from controller.ari.generated import operations as ari
+from controller.ari.http import HttpTransport
 from controller.calls.releases import Releases
 from controller.config import Asterisk, Calls, CentreSection, Config, Log, Node, Postgres, Web
 from controller.flow.commands import MediaId
@@ -121,6 +123,16 @@ class Centre:
         """Return the channels Asterisk has."""
         text = await self.asterisk.cli("core show channels concise")
         return [line for line in text.splitlines() if "!" in line]
+
+    async def endpoints(self) -> list[str]:
+        """Return the names of the SIP endpoints Asterisk has, in order.
+
+        Over ARI: `pjsip show endpoints` ends Asterisk 22.10.1 when it meets one that is being deleted.
+        """
+        config = self.config.asterisk
+        async with HttpTransport(f"{config.ari_url}/ari", config.ari_user, config.ari_password) as transport:
+            found = await transport.request(ari.endpoints_list_by_tech("PJSIP"))
+        return sorted(each.resource for each in found)
 
 
 @asynccontextmanager
