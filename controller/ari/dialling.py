@@ -103,8 +103,9 @@ class Dialling:
         leg = await self._line.attempt(ari.channels_get(self._leg.id))
         created = leg is None
         if leg is None:
-            if await self._line.attempt(ari.bridges_get(self._bridge)) is not None:
-                return self._ended_before()
+            bridge = await self._line.attempt(ari.bridges_get(self._bridge))
+            if bridge is not None:
+                return self._ended_before(bridge)
             try:
                 leg = await self._create()
             except AsteriskRefused as error:
@@ -162,8 +163,9 @@ class Dialling:
                 raise
             log.info("ari_leg_rings_already", leg=leg.id)
 
-    def _ended_before(self) -> Dialled:
+    def _ended_before(self, bridge: models.Bridge) -> Dialled:
         """Report a leg that ended while nobody looked, from the events that were kept, if any were."""
+        self._bridged = self._line.channel_id in bridge.channels  # what came since is among the events
         self._line.catch_up(self.note)
         self._leg.end(by_callee=False)
         return self._result()

@@ -3,7 +3,8 @@
 Kept equal to the real one by the contract suite, which runs on both. What it imitates on purpose: events queue
 while nobody is connected and come before ApplicationRegistered; requests on the WebSocket are worked through one
 after the other, and some wait for a playback to end; a created channel enters the application a moment after the
-answer; ChannelDestroyed comes for channels that were bridged only.
+answer; ChannelDestroyed comes for channels that were bridged only; a bridge that is destroyed is left a moment after
+the answer, and a playback asked for in that moment never starts (the real one: 3 of 71).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import aiohttp
 from aiohttp import web
 
 Answer = tuple[int, Any]
+_LEAVES_S = 0.05
 _PHRASES = {200: "OK", 204: "No Content", 400: "Bad Request", 404: "Not Found", 409: "Conflict"}
 _CAUSES = {16: "Normal Clearing", 17: "User busy", 19: "User alerting, no answer", 21: "Call Rejected"}
 
@@ -48,6 +50,7 @@ class Channel:
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     bridged: bool = False  # was in a bridge at some time
+    leaving: bool = False  # its bridge is being destroyed
     dialled: bool = False
     entered: bool = False
 
@@ -306,9 +309,7 @@ class FakeAsterisk:
             case "GET", []:
                 return 200, self._bridge(bridge_id)
             case "DELETE", []:
-                for member in list(self.bridges[bridge_id]):
-                    self._leave(bridge_id, self.channels[member])
-                del self.bridges[bridge_id]
+                self._destroy(bridge_id)
             case "POST", ["addChannel"]:
                 return await self._add(bridge_id, query["channel"].split(","))
         return 204, None
@@ -326,6 +327,18 @@ class FakeAsterisk:
                 channel.bridged = True
                 self._emit("ChannelEnteredBridge", channel, bridge=self._bridge(bridge_id))
         return 204, None
+
+    def _destroy(self, bridge_id: str) -> None:
+        """Destroy a bridge: whoever is in it is out a moment after the answer."""
+        empty = {**self._bridge(bridge_id), "channels": []}
+        for member in self.bridges.pop(bridge_id):
+            self.channels[member].leaving = True
+            asyncio.get_running_loop().call_later(_LEAVES_S, self._left, self.channels[member], empty)
+
+    def _left(self, channel: Channel, bridge: dict[str, Any]) -> None:
+        channel.leaving = False
+        if channel.id in self.channels:
+            self._emit("ChannelLeftBridge", channel, bridge=bridge)
 
     def _leave(self, bridge_id: str, channel: Channel) -> None:
         self.bridges[bridge_id].remove(channel.id)
@@ -355,6 +368,8 @@ class FakeAsterisk:
     def _play(self, channel: Channel, playback_id: str, media: list[str]) -> dict[str, Any]:
         playback = Playback(playback_id, media)
         self.playbacks[playback_id] = (playback, channel)
+        if channel.leaving:
+            return _playback(playback, channel)  # it never starts
         channel.playing.append(playback)
         channel.idle.clear()
         if channel.player is None or channel.player.done():
