@@ -143,8 +143,9 @@ async def test_caller_who_hangs_up_takes_the_leg_along(place: Place, extension: 
     async with asyncio.timeout(5):  # a Local channel's far half ends by itself, after ours
         while [name for name in await place.channels() if name.startswith(f"Local/{extension}")]:
             await asyncio.sleep(0.02)
-    bridges = await place.driver.transport.request(ari.bridges_list())
-    assert bridges == []
+        # A bridge that was destroyed is listed until the last thread of a channel that was in it lets go.
+        while await place.driver.transport.request(ari.bridges_list()):
+            await asyncio.sleep(0.02)
     assert len(place.driver.router) == 0
 
 
